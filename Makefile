@@ -1,0 +1,78 @@
+# `make run` and `make test` are all that a newcomer needs: Python 3.11 or newer, make and a package index.
+# Paths are relative and programs are run as modules, so that any folder name works, with spaces or long.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PY := $(BIN)/python
+export PYTHONUNBUFFERED = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-unit test-slow lint format types bench openapi lock migrate clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+run: .venv/run.stamp  ## install what is needed, then serve on 127.0.0.1:8000 (HOST, PORT, DATA_DIR)
+	@exec $(PY) -m app
+
+test: .venv/test.stamp lint types  ## lint, types, import contract, unit and integration tests
+	$(PY) -m pytest -m "not slow"
+
+test-unit: .venv/test.stamp  ## the tests that need nothing but Python
+	$(PY) -m pytest tests/unit -m "not slow"
+
+test-slow: .venv/test.stamp  ## the tests that take minutes
+	$(PY) -m pytest -m slow
+
+lint: .venv/test.stamp  ## ruff, the import contract and the OpenAPI document
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -c "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"
+	$(PY) scripts/check_openapi.py --base $(or $(OPENAPI_BASE),HEAD)
+
+types: .venv/test.stamp  ## mypy --strict
+	$(PY) -m mypy
+
+format: .venv/test.stamp  ## format and mend what ruff can
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+bench: .venv/test.stamp  ## the benchmarks, as a table
+	$(PY) -m tests.benchmarks
+
+openapi: .venv/test.stamp  ## write docs/openapi.json anew
+	$(PY) scripts/check_openapi.py --write
+
+migrate: .venv/run.stamp  ## bring the configured database to the newest schema
+	$(PY) scripts/migrate.py
+
+lock: pyproject.toml  ## pin all dependencies anew (needs uv); requirements/*.txt are what gets installed
+	uv lock --quiet --upgrade
+	for group in run test; do \
+	  extra=$$([ $$group = test ] && echo "--group test"); \
+	  uv export --quiet --frozen --no-emit-project --no-header --no-annotate $$extra \
+	    --output-file requirements/$$group.txt; \
+	done
+	rm uv.lock
+
+clean:  ## remove the environment and caches, but no data
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# The hashes pin every byte. --no-deps: the lock is complete, and leaves out what a wheel wrongly asks for.
+INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r
+
+.venv/python.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Groundwork needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+	@# Our packages are found from any folder, as if installed, also after the checkout has moved.
+	@$(PY) -c "import os, site; site_packages = site.getsitepackages()[0]; open(os.path.join(site_packages, 'groundwork.pth'), 'w').write(os.path.relpath('.', site_packages))"
+	@touch $@
+
+.venv/run.stamp: .venv/python.stamp requirements/run.txt
+	@echo "Installing into .venv (about half a minute with a warm package cache) ..."
+	$(INSTALL) requirements/run.txt
+	@touch $@
+
+.venv/test.stamp: .venv/run.stamp requirements/test.txt
+	$(INSTALL) requirements/test.txt
+	@touch $@

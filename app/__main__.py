@@ -1,0 +1,69 @@
+"""`python -m app`: serve, and say how to ask the first question."""
+
+import json
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+import uvicorn
+
+from app.access.binding import check_binding
+from app.factory import create_app
+from app.sample import QUESTION
+from app.settings import Settings
+from observability.logs import configure_logs
+from rag.errors import GroundworkError
+
+SHUTDOWN_S = 10  # then answers that are still being written are cut off
+
+
+class Server(uvicorn.Server):
+    """Prints a command to try once it listens."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            print(_welcome(self._address()), flush=True)  # noqa: T201 - meant for a person
+
+    def _address(self) -> str:
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - replaced, not bound
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _welcome(address: str) -> str:
+    body = json.dumps({"query": QUESTION})
+    return (
+        f"\nGroundwork is ready on http://{address} (documentation: http://{address}/docs). Try:\n\n"
+        f"  curl -s http://{address}/chat -H 'Content-Type: application/json' -d '{body}'\n\n"
+        "Ctrl-C stops it.\n"
+    )
+
+
+def main() -> int:
+    try:
+        settings = Settings()
+        check_binding(settings)
+    except (ValueError, GroundworkError) as exc:
+        print(f"Groundwork cannot start: {exc}", file=sys.stderr)  # noqa: T201
+        return 2
+    configure_logs(level=settings.log_level, log_format=settings.log_format)
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    server = Server(config)
+    signal.signal(signal.SIGHUP, server.handle_exit)  # a closed terminal must not leave a database behind
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has shut down
+        server.run()
+    return 0 if server.started else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

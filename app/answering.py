@@ -1,0 +1,258 @@
+"""One question from start to stored trace. No database connection is held while a model writes."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from app.access.identity import ANONYMOUS, Identity
+from app.schemas import ChatRequest, ChatResponse, CitationOut, RetrievedDocument, Usage
+from db.pool import Database
+from db.repositories import conversations, tenants, traces
+from graph.build import AnswerGraph, run_answer_graph
+from graph.events import AnswerEvent, Finished, Released, SourcesChosen
+from graph.state import AnswerContext, AnswerState
+from rag.cite import Citation
+from rag.errors import GroundworkError, NotFoundError
+from rag.prompt import PROMPT_VERSION
+from rag.retrieve import RetrievedPassage
+
+log = structlog.get_logger(__name__)
+
+Emit = Callable[[AnswerEvent], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Run:
+    """A question that is being answered, and what is known of it so far."""
+
+    identity: Identity
+    request: ChatRequest
+    request_id: str
+    conversation_id: UUID
+    subject: str
+    corpus_version: int
+    began: float = field(default_factory=time.perf_counter)
+    sources: list[RetrievedPassage] = field(default_factory=list)
+    released: list[Released] = field(default_factory=list)
+
+    @property
+    def answer(self) -> str:
+        return "".join(piece.text for piece in self.released)
+
+    @property
+    def citations(self) -> list[Citation]:
+        return [citation for piece in self.released for citation in piece.citations]
+
+
+async def emit_nothing(event: AnswerEvent) -> None:
+    """For callers that want the whole answer at once."""
+
+
+class Answerer:
+    """Answers questions and stores conversation, messages and trace.
+
+    Args:
+        database: Where they are stored.
+        graph: The compiled answer graph.
+        context: What every run shares; the scope is set for each.
+        embedding_model: Named in traces.
+        top_k: Passages to retrieve when a request doesn't say.
+        timeout_s: Deadline of one answer in seconds.
+        store_text: Whether question and answer may be stored.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        graph: AnswerGraph,
+        context: AnswerContext,
+        *,
+        embedding_model: str,
+        top_k: int,
+        timeout_s: float,
+        store_text: bool,
+    ) -> None:
+        self._database = database
+        self._graph = graph
+        self._context = context
+        self._embedding_model = embedding_model
+        self._top_k = top_k
+        self._timeout_s = timeout_s
+        self._store_text = store_text
+
+    async def begin(self, identity: Identity, request: ChatRequest, *, request_id: str) -> Run:
+        """Open the conversation, a new one unless the request names one.
+
+        Raises:
+            NotFoundError: The conversation isn't there, or isn't the caller's.
+        """
+        async with self._database.tenant(identity.tenant_id) as connection:
+            conversation_id = request.conversation_id
+            if conversation_id is None:
+                conversation_id = await conversations.start(
+                    connection, identity.tenant_id, subject=identity.subject
+                )
+                subject = identity.subject or f"{ANONYMOUS}{conversation_id}"
+            else:
+                subject = await conversations.subject_of(connection, conversation_id) or ""
+                if not identity.owns(subject):
+                    raise NotFoundError(f"you have no conversation {conversation_id}")
+            corpus_version = await tenants.corpus_version(connection, identity.tenant_id)
+        return Run(identity, request, request_id, conversation_id, subject, corpus_version)
+
+    async def answer(self, run: Run, emit: Emit = emit_nothing) -> ChatResponse:
+        """Answer, telling each event as it comes; then store what happened, also when it failed.
+
+        Raises:
+            GroundworkError: Retrieval or every chat model failed.
+            TimeoutError: The deadline has passed.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                state = await self._drive(run, emit)
+        except BaseException as exc:
+            # Cancelled means that the client has gone: what was spent is recorded all the same.
+            await asyncio.shield(self._store_failure(run, exc))
+            raise
+        response = self._response(run, state)
+        await self._store(run, response, self._trace(run, response))
+        return response
+
+    async def _drive(self, run: Run, emit: Emit) -> AnswerState:
+        request = run.request
+        context = replace(self._context, scope=request.filters.narrow(run.identity.scope()))
+        events = run_answer_graph(
+            self._graph,
+            question=request.query,
+            strategy=request.strategy,
+            top_k=request.top_k or self._top_k,
+            context=context,
+        )
+        async for event in events:
+            match event:
+                case Finished(state):
+                    return state
+                case SourcesChosen(sources):
+                    run.sources = sources
+                case Released():
+                    run.released.append(event)
+            await emit(event)
+        raise GroundworkError("the answer graph ended without an end")
+
+    def _response(self, run: Run, state: AnswerState) -> ChatResponse:
+        used = state.get("usage")
+        model_name = state.get("model_name")
+        return ChatResponse(
+            request_id=run.request_id,
+            conversation_id=run.conversation_id,
+            answer=run.answer,
+            citations=[CitationOut.model_validate(citation) for citation in run.citations],
+            retrieved_documents=[RetrievedDocument.of(source) for source in run.sources],
+            abstained=state.get("abstained", False),
+            degraded=state["degraded"],
+            metadata=dict(run.request.metadata),
+            usage=Usage(
+                prompt_tokens=used["input_tokens"] if used else 0,
+                completion_tokens=used["output_tokens"] if used else 0,
+                total_tokens=used["total_tokens"] if used else 0,
+                cost_usd=0.0 if model_name is None or model_name.startswith("local:") else None,
+            ),
+            timings_ms=state["timings_ms"],
+            latency_ms=round((time.perf_counter() - run.began) * 1000, 2),
+            model_name=model_name,
+        )
+
+    def _trace(self, run: Run, response: ChatResponse) -> traces.Trace:
+        return replace(
+            self._blank_trace(run),
+            answer=response.answer if self._store_text else None,
+            models={"chat": response.model_name, "embedding": self._embedding_model},
+            usage=response.usage.model_dump(),
+            timings_ms={**response.timings_ms, "total": response.latency_ms},
+            degraded=response.degraded,
+            abstained=response.abstained,
+        )
+
+    def _blank_trace(self, run: Run) -> traces.Trace:
+        return traces.Trace(
+            request_id=run.request_id,
+            conversation_id=run.conversation_id,
+            subject=run.subject,
+            user_id=run.request.user_id,
+            strategy=run.request.strategy,
+            query=run.request.query if self._store_text else None,
+            answer=None,
+            retrieved=[_retrieved(rank, found) for rank, found in enumerate(run.sources, start=1)],
+            citations=[
+                {"index": c.index, "chunk_id": str(c.chunk_id), "start": c.start, "end": c.end}
+                for c in run.citations
+            ],
+            prompt_version=PROMPT_VERSION,
+            corpus_version=run.corpus_version,
+            models={"embedding": self._embedding_model},
+            usage={},
+            timings_ms={},
+            degraded=[],
+            abstained=False,
+            error=None,
+            metadata=dict(run.request.metadata),
+        )
+
+    async def _store(self, run: Run, response: ChatResponse, trace: traces.Trace) -> None:
+        tenant_id = run.identity.tenant_id
+        async with self._database.tenant(tenant_id) as connection:
+            trace_id = await traces.add(connection, tenant_id, trace)
+            for role, content, cited in (
+                ("user", trace.query, []),
+                ("assistant", trace.answer, [self._stored(citation) for citation in response.citations]),
+            ):
+                await conversations.add_message(
+                    connection,
+                    tenant_id,
+                    conversation_id=run.conversation_id,
+                    trace_id=trace_id,
+                    role=role,
+                    content=content,
+                    citations=cited,
+                )
+
+    def _stored(self, citation: CitationOut) -> conversations.StoredCitation:
+        return conversations.StoredCitation(
+            citation_index=citation.index,
+            chunk_id=citation.chunk_id,
+            document_id=citation.document_id,
+            quote=citation.quote if self._store_text else None,
+            start=citation.start,
+            end=citation.end,
+        )
+
+    async def _store_failure(self, run: Run, exc: BaseException) -> None:
+        error = "client_closed" if isinstance(exc, asyncio.CancelledError) else type(exc).__name__
+        elapsed = round((time.perf_counter() - run.began) * 1000, 2)
+        trace = replace(
+            self._blank_trace(run),
+            timings_ms={"total": elapsed},
+            error=error,
+        )
+        try:
+            async with self._database.tenant(run.identity.tenant_id) as connection:
+                await traces.add(connection, run.identity.tenant_id, trace)
+        except GroundworkError:
+            log.exception("trace_lost", error=error)
+
+
+def _retrieved(rank: int, found: RetrievedPassage) -> dict[str, Any]:
+    match = found.match
+    return {
+        "rank": rank,
+        "chunk_id": str(match.chunk_id),
+        "document_id": str(found.passage.document_id),
+        "score": match.score,
+        "vector": {"rank": match.vector_rank, "score": match.vector_score},
+        "lexical": {"rank": match.lexical_rank, "score": match.lexical_score},
+    }

@@ -1,0 +1,165 @@
+"""Errors as RFC 9457 problem+json: one table from the exception tree to HTTP."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from rag.errors import (
+    ConflictError,
+    GroundworkError,
+    InvalidInputError,
+    ModelError,
+    NotFoundError,
+    UnavailableError,
+    UnreadableFileError,
+    UnsupportedTypeError,
+)
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = "5"  # a database restart or a model's bad moment is over by then
+
+# Most special class first.
+STATUS_OF: dict[type[GroundworkError], tuple[HTTPStatus, str]] = {
+    UnsupportedTypeError: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_type"),
+    UnreadableFileError: (HTTPStatus.UNPROCESSABLE_ENTITY, "unreadable_file"),
+    InvalidInputError: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_input"),
+    NotFoundError: (HTTPStatus.NOT_FOUND, "not_found"),
+    ConflictError: (HTTPStatus.CONFLICT, "conflict"),
+    ModelError: (HTTPStatus.BAD_GATEWAY, "model_failed"),
+    UnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
+    GroundworkError: (HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error"),
+}
+# What a caller may read of a failure on our side: never the exception's own words.
+DETAIL_OF = {
+    "model_failed": "A model that this request needs failed. Try again later.",
+    "unavailable": "A part of the service that this request needs is not available. Try again later.",
+    "internal_error": "Something went wrong on our side. The request id finds it in the logs.",
+    "timeout": "The request took longer than it may.",
+}
+
+
+class ProblemField(BaseModel):
+    """One field that is wrong: where it stands and why."""
+
+    location: list[str | int]
+    message: str
+    code: str
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 writes it."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str | None = None
+    errors: list[ProblemField] = []
+
+
+def classify(error: GroundworkError) -> tuple[HTTPStatus, str, str]:
+    """Status, code and a detail that may be shown."""
+    status, code = next(STATUS_OF[kind] for kind in STATUS_OF if isinstance(error, kind))
+    return status, code, DETAIL_OF.get(code) or str(error)
+
+
+def problem_response(
+    request: Request,
+    status: HTTPStatus,
+    *,
+    code: str,
+    detail: str,
+    errors: Sequence[ProblemField] = (),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    problem = Problem(
+        title=status.phrase,
+        status=status.value,
+        detail=detail,
+        code=code,
+        request_id=request.scope.get("state", {}).get("request_id"),
+        errors=list(errors),
+    )
+    return JSONResponse(
+        problem.model_dump(), status_code=status.value, media_type=MEDIA_TYPE, headers=dict(headers or {})
+    )
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Make every error of `app` a problem, those of the framework included."""
+    app.add_exception_handler(GroundworkError, _on_groundwork_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(TimeoutError, _on_timeout)
+    app.add_exception_handler(Exception, _on_anything_else)
+
+
+async def _on_groundwork_error(request: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, GroundworkError)  # noqa: S101 - narrows the type
+    status, code, detail = classify(exc)
+    headers = {}
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("request_failed", code=code, exc_info=exc)
+        headers = {"Retry-After": RETRY_AFTER_S}
+    return problem_response(request, status, code=code, detail=detail, headers=headers)
+
+
+async def _on_validation_error(request: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, RequestValidationError)  # noqa: S101 - narrows the type
+    errors = [_field(error) for error in exc.errors()]
+    if any(error["type"] == "json_invalid" for error in exc.errors()):
+        detail = "The body is not valid JSON."
+    else:
+        detail = "; ".join(f"{'.'.join(map(str, e.location))}: {e.message}" for e in errors[:5])
+    return problem_response(
+        request,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        code="invalid_request",
+        detail=printable(detail),
+        errors=errors,
+    )
+
+
+def _field(error: Mapping[str, Any]) -> ProblemField:
+    # The input itself is left out: it may be huge, private, or not even encodable.
+    location = [printable(part) if isinstance(part, str) else part for part in error["loc"]]
+    return ProblemField(location=location, message=printable(error["msg"]), code=error["type"])
+
+
+def printable(text: str) -> str:
+    """The text cut to a readable length, with lone surrogates made visible: they can't be encoded."""
+    limit = 300
+    return text[:limit].encode("utf-8", "backslashreplace").decode()
+
+
+async def _on_http_exception(request: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, HTTPException)  # noqa: S101 - narrows the type
+    status = HTTPStatus(exc.status_code)
+    code = status.name.lower()
+    detail = exc.detail if exc.detail != status.phrase else status.description or status.phrase
+    return problem_response(request, status, code=code, detail=printable(detail), headers=exc.headers)
+
+
+async def _on_timeout(request: Request, exc: Exception) -> JSONResponse:
+    log.error("request_timed_out", exc_info=exc)
+    return problem_response(request, HTTPStatus.GATEWAY_TIMEOUT, code="timeout", detail=DETAIL_OF["timeout"])
+
+
+async def _on_anything_else(request: Request, exc: Exception) -> JSONResponse:
+    log.error("request_crashed", exc_info=exc)
+    return problem_response(
+        request,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        code="internal_error",
+        detail=DETAIL_OF["internal_error"],
+    )

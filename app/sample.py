@@ -1,0 +1,27 @@
+"""A small handbook to ask questions of, taken in the first time a tenant is served."""
+
+from pathlib import Path
+
+import structlog
+
+from app.services import Services
+from db.repositories import tenants
+from rag.ingest import Labels, read_file
+
+log = structlog.get_logger(__name__)
+
+FOLDER = Path(__file__).parent.parent / "docs" / "sample"
+QUESTION = "How many vacation days can I carry over to the next year?"
+
+
+async def ingest_sample(services: Services) -> None:
+    """Take in the bundled documents, unless this tenant's corpus has ever changed before."""
+    tenant_id = services.default_identity.tenant_id
+    async with services.database.tenant(tenant_id) as connection:
+        if await tenants.corpus_version(connection, tenant_id) > 0:
+            return
+    for path in sorted(FOLDER.iterdir()):
+        labels = Labels(source_document_id=f"sample/{path.name}")
+        upload = read_file(path.read_bytes(), filename=path.name, mime_type=None, labels=labels)
+        ingested = await services.ingestor.ingest(tenant_id, upload)
+        log.info("sample_ingested", document=path.name, chunks=ingested.chunks_created)

@@ -1,0 +1,129 @@
+"""The composition root: from settings to running services, and back down in reverse."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from app.access.identity import Identity
+from app.answering import Answerer
+from app.ingestion import IngestionJobs, open_ingestion_jobs
+from app.settings import Settings
+from db.addresses import DatabaseLogins
+from db.bootstrap import embedded_database
+from db.migrate import ensure_embedding_space, migrate
+from db.pool import Database, open_database
+from db.repositories import spaces, tenants
+from db.stores import EmbeddingSpace, PostgresChunkSearch, PostgresSourceStore
+from feedback.collect import FeedbackCollector
+from graph.build import build_answer_graph
+from graph.state import AnswerContext
+from rag.errors import UnavailableError
+from rag.ingest import Ingestor
+from rag.models.registry import EmbeddingModel, LocalModels, load_chat_models, load_embedding_model
+from rag.retrieve import Retriever
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All that routes and scripts work with. `default_identity` is who asks while nobody logs in."""
+
+    settings: Settings
+    database: Database
+    default_identity: Identity
+    retriever: Retriever
+    answerer: Answerer
+    ingestor: Ingestor
+    jobs: IngestionJobs
+    feedback: FeedbackCollector
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, *, local: LocalModels | None = None) -> AsyncIterator[Services]:
+    """Start everything that `settings` name; stop it again, even when a later part fails to start.
+
+    Args:
+        settings: What to start.
+        local: Models that are loaded already, to be shared with other services of this process.
+
+    Raises:
+        UnavailableError: The database can't be started, reached or migrated.
+        InvalidInputError: A setting names a model that doesn't exist.
+        ModelError: A model can't be loaded or doesn't answer.
+    """
+    async with AsyncExitStack() as stack:
+        local = local or LocalModels()
+        loading = asyncio.create_task(
+            asyncio.to_thread(load_embedding_model, settings.embedding_model, local)
+        )
+        stack.push_async_callback(_settle, loading)
+        logins = settings.database_logins()
+        if logins is None:
+            logins = await stack.enter_async_context(embedded_database(settings.data_dir))
+        embedding = await loading
+        if settings.migrate_on_start:
+            await prepare_schema(logins, embedding)
+        database = await stack.enter_async_context(
+            open_database(logins, app_connections=settings.db_connections)
+        )
+        space = await _embedding_space(database, embedding)
+        async with database.system() as connection:
+            tenant = await tenants.ensure(connection, slug="default", name="Default")
+        identity = Identity(tenant.id)
+        retriever = Retriever(PostgresChunkSearch(database, space), embedding.embeddings)
+        ingestor = Ingestor(
+            PostgresSourceStore(database, space),
+            embedding,
+            chunk_tokens=settings.chunk_tokens,
+            overlap_tokens=settings.chunk_overlap_tokens,
+        )
+        yield Services(
+            settings=settings,
+            database=database,
+            default_identity=identity,
+            retriever=retriever,
+            answerer=_answerer(settings, database, identity, retriever, local),
+            ingestor=ingestor,
+            jobs=await stack.enter_async_context(open_ingestion_jobs(database, ingestor)),
+            feedback=FeedbackCollector(database),
+        )
+
+
+async def _settle(task: "asyncio.Task[EmbeddingModel]") -> None:
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def prepare_schema(logins: DatabaseLogins, embedding: EmbeddingModel) -> None:
+    """Bring the schema to the newest version, with a space for the embedding model's vectors."""
+    await migrate(logins.owner)
+    await ensure_embedding_space(logins.owner, model=embedding.name, dimensions=embedding.dimensions)
+
+
+async def _embedding_space(database: Database, embedding: EmbeddingModel) -> EmbeddingSpace:
+    async with database.system() as connection:
+        space_id = await spaces.find(connection, model=embedding.name, dimensions=embedding.dimensions)
+    if space_id is None:
+        raise UnavailableError(f"no space for vectors of {embedding.name}: run `python -m scripts.migrate`")
+    return EmbeddingSpace(space_id, embedding.dimensions)
+
+
+def _answerer(
+    settings: Settings, database: Database, identity: Identity, retriever: Retriever, local: LocalModels
+) -> Answerer:
+    context = AnswerContext(
+        scope=identity.scope(),
+        retriever=retriever,
+        reranker=None,
+        chat_models=tuple(load_chat_models(settings.chat_model, local)),
+        context_tokens=settings.context_tokens,
+        relevance_floor=settings.relevance_floor,
+    )
+    return Answerer(
+        database,
+        build_answer_graph(),
+        context,
+        embedding_model=settings.embedding_model,
+        top_k=settings.top_k,
+        timeout_s=settings.request_timeout_s,
+        store_text=settings.store_text,
+    )

@@ -1,0 +1,120 @@
+"""Bring a database to the newest schema: roles, migrations, embedding spaces. Needs the `owner` login."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection as SyncConnection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from db.addresses import APP_ROLE, SYSTEM_ROLE, Login
+from db.pool import connect
+from rag.errors import UnavailableError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+MINIMUM_VERSION = 16
+LOCK_KEY = 0x67726F756E64  # "ground": one migration at a time for each database
+
+# A role belongs to the whole server, so another database's migration may make it at the same moment.
+CREATE_ROLE = """
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN
+        CREATE ROLE {role} NOLOGIN NOSUPERUSER NOBYPASSRLS;
+    END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$
+"""
+# Lets the owner's login take the role on; a role that logs in by itself doesn't need it.
+GRANT_ROLE = """
+DO $$ BEGIN
+    IF NOT pg_has_role(current_user, '{role}', 'SET') THEN
+        GRANT {role} TO CURRENT_USER;
+    END IF;
+EXCEPTION WHEN unique_violation THEN NULL;
+END $$
+"""
+CONNECT_GRANT = "GRANT USAGE ON SCHEMA public TO {role}"
+
+
+async def migrate(owner: Login, *, revision: str = "head") -> None:
+    """Bring the schema to `revision`. Safe to run from several processes at once: they take turns.
+
+    Raises:
+        UnavailableError: The server can't be reached, is too old, lacks pgvector, or refuses the login.
+    """
+    async with _locked(owner) as connection:
+        await _check_server(connection)
+        for role in (APP_ROLE, SYSTEM_ROLE):
+            for statement in (CREATE_ROLE, GRANT_ROLE, CONNECT_GRANT):
+                await connection.execute(statement.format(role=role))
+        await _run_alembic(owner, revision)
+
+
+@asynccontextmanager
+async def _locked(owner: Login) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await connect(owner)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
+        yield connection
+    except asyncpg.PostgresError as exc:
+        raise UnavailableError(f"cannot migrate the database: {exc}") from exc
+    finally:
+        await connection.close()  # ends the session, and with it the lock
+
+
+async def _check_server(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    version = connection.get_server_version().major
+    if version < MINIMUM_VERSION:
+        raise UnavailableError(f"the server is Postgres {version}; {MINIMUM_VERSION} or newer is needed")
+    available = await connection.fetchval("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'")
+    if not available:
+        raise UnavailableError("the server has no pgvector: install the extension on it")
+
+
+async def _run_alembic(owner: Login, revision: str) -> None:
+    async def open_connection(*_: object, **__: object) -> "asyncpg.Connection[asyncpg.Record]":
+        return await connect(owner)
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=open_connection, poolclass=NullPool, connect_args={}
+    )
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_upgrade, revision)
+            await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: SyncConnection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    attributes: dict[str, Any] = config.attributes
+    attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+ADD_SPACE = """
+INSERT INTO embedding_spaces (model, dimensions) VALUES ($1, $2)
+ON CONFLICT (model, dimensions) DO UPDATE SET model = EXCLUDED.model RETURNING id
+"""
+# A partial index a space: each has its own dimensions. Building it locks out writers; on a table with
+# rows, a space is filled first and indexed by CREATE INDEX CONCURRENTLY.
+ADD_SPACE_INDEX = """
+CREATE INDEX IF NOT EXISTS chunk_embeddings_space_{space}
+ON chunk_embeddings USING hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops)
+WITH (m = 16, ef_construction = 64) WHERE space_id = {space}
+"""
+
+
+async def ensure_embedding_space(owner: Login, *, model: str, dimensions: int) -> int:
+    """The id of the space of `(model, dimensions)`, made with its HNSW index when it is new."""
+    async with _locked(owner) as connection:
+        space: int = await connection.fetchval(ADD_SPACE, model, dimensions)
+        await connection.execute(ADD_SPACE_INDEX.format(space=space, dimensions=dimensions))
+        return space

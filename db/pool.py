@@ -1,0 +1,141 @@
+"""Connection pools, one a role, and the only way to a tenant's rows: `Database.tenant`."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeAlias
+from uuid import UUID
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+from pgvector.asyncpg import register_vector
+
+from db.addresses import DatabaseLogins, Login
+from rag.errors import UnavailableError
+
+# A string: asyncpg's classes take type arguments in their stubs only.
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+SET_TENANT = "SELECT set_config('app.tenant_id', $1, true)"
+
+# They ride in the start-up packet, so that no query pays a round trip for them.
+SESSION_SETTINGS = {
+    "application_name": "groundwork",
+    "search_path": "public",
+    "timezone": "UTC",
+    # A filtered HNSW scan goes on until it has found enough, in exact distance order.
+    "hnsw.iterative_scan": "strict_order",
+    "hnsw.ef_search": "100",
+}
+CONNECT_TIMEOUT = 10.0  # seconds; a healthy server answers in milliseconds
+STATEMENT_TIMEOUT = 60.0  # seconds; the longest statement is the switch of a large document
+
+
+class Database:
+    """Pools of the roles `app` and `system`. Made by `open_database`."""
+
+    def __init__(self, app: "asyncpg.Pool[asyncpg.Record]", system: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._app = app
+        self._system = system
+
+    @asynccontextmanager
+    async def tenant(self, tenant_id: UUID) -> AsyncIterator[Connection]:
+        """A transaction as `app` that sees one tenant's rows. Commits at the end, rolls back on an error.
+
+        Raises:
+            UnavailableError: The database can't be reached.
+        """
+        async with _translated(), self._app.acquire() as connection, connection.transaction():
+            await connection.execute(SET_TENANT, str(tenant_id))
+            yield connection
+
+    @asynccontextmanager
+    async def system(self) -> AsyncIterator[Connection]:
+        """A transaction as `system`: sees all tenants, but just the tables that its policies name."""
+        async with _translated(), self._system.acquire() as connection, connection.transaction():
+            yield connection
+
+    async def ping(self) -> None:
+        """Ask for one row as `app`.
+
+        Raises:
+            UnavailableError: The database can't be reached.
+        """
+        async with _translated(), self._app.acquire() as connection:
+            await connection.fetchval("SELECT 1")
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    try:
+        yield
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.CannotConnectNowError,
+        asyncpg.InterfaceError,
+        asyncpg.TooManyConnectionsError,
+    ) as exc:
+        raise UnavailableError("the database cannot be reached") from exc
+
+
+async def connect(login: Login) -> "asyncpg.Connection[asyncpg.Record]":
+    """A single connection outside the pools, for migrations and index builds.
+
+    Raises:
+        UnavailableError: The server can't be reached or refuses the login.
+    """
+    settings = {"role": login.role} if login.role else {}
+    try:
+        return await asyncpg.connect(login.url, timeout=CONNECT_TIMEOUT, server_settings=settings)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as exc:
+        raise UnavailableError(f"cannot connect to the database: {exc}") from exc
+
+
+@asynccontextmanager
+async def open_database(logins: DatabaseLogins, *, app_connections: int = 10) -> AsyncIterator[Database]:
+    """Open both pools; close them at the end, after running queries have ended.
+
+    Args:
+        logins: Who logs in, and where.
+        app_connections: Largest number of connections that serve requests.
+
+    Raises:
+        UnavailableError: The server can't be reached or refuses the login.
+    """
+    async with AsyncExitStack() as stack:
+        app = await _open_pool(logins.app, stack, size=app_connections)
+        system = await _open_pool(logins.system, stack, size=2)  # a few look-ups at start-up
+        yield Database(app, system)
+
+
+async def _open_pool(login: Login, stack: AsyncExitStack, *, size: int) -> "asyncpg.Pool[asyncpg.Record]":
+    settings = SESSION_SETTINGS | ({"role": login.role} if login.role else {})
+    try:
+        pool = await asyncpg.create_pool(
+            login.url,
+            min_size=1,
+            max_size=size,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=STATEMENT_TIMEOUT,
+            server_settings=settings,
+            init=_prepare_connection,
+        )
+    except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as exc:
+        raise UnavailableError(f"cannot connect to the database: {exc}") from exc
+    stack.push_async_callback(_close, pool)
+    return pool
+
+
+async def _close(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    try:
+        await asyncio.wait_for(pool.close(), timeout=10)
+    except TimeoutError:
+        pool.terminate()
+
+
+async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    await register_vector(connection)
+    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")

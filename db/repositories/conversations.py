@@ -1,0 +1,97 @@
+"""Conversations, their messages, and what each answer cites."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from db.pool import Connection
+
+START = "INSERT INTO conversations (tenant_id, subject) VALUES ($1, $2) RETURNING id"
+START_ANONYMOUS = """
+INSERT INTO conversations (id, tenant_id, subject)
+SELECT id, $1, 'anonymous:' || id FROM gen_random_uuid() AS id RETURNING id
+"""
+SUBJECT = "SELECT subject FROM conversations WHERE id = $1"
+ADD_MESSAGE = """
+INSERT INTO messages (tenant_id, conversation_id, trace_id, role, content) VALUES ($1, $2, $3, $4, $5)
+RETURNING id
+"""
+ADD_CITATION = """
+INSERT INTO message_citations (tenant_id, message_id, ordinal, citation_index, chunk_id, document_id, quote,
+                               start_char, end_char)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+"""
+# An answer that quotes a deleted document keeps its ids and loses the quoted text, longest quote first.
+QUOTES = """
+SELECT c.message_id, m.trace_id, c.quote
+FROM message_citations c JOIN messages m ON m.id = c.message_id
+WHERE c.tenant_id = $1 AND c.document_id = $2 AND c.quote IS NOT NULL
+ORDER BY length(c.quote) DESC
+"""
+BLANK_MESSAGE = "UPDATE messages SET content = replace(content, $2, '[removed]') WHERE id = $1"
+BLANK_TRACE = "UPDATE traces SET answer = replace(answer, $2, '[removed]') WHERE id = $1"
+BLANK_CITATIONS = "UPDATE message_citations SET quote = NULL WHERE tenant_id = $1 AND document_id = $2"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCitation:
+    citation_index: int
+    chunk_id: UUID
+    document_id: UUID
+    quote: str | None
+    start: int
+    end: int
+
+
+async def start(connection: Connection, tenant_id: UUID, *, subject: str | None) -> UUID:
+    """A new conversation; without a subject it belongs to `anonymous:<its id>`."""
+    conversation: UUID
+    if subject is None:
+        conversation = await connection.fetchval(START_ANONYMOUS, tenant_id)
+    else:
+        conversation = await connection.fetchval(START, tenant_id, subject)
+    return conversation
+
+
+async def subject_of(connection: Connection, conversation_id: UUID) -> str | None:
+    """Whose conversation it is; None when there is none of that id."""
+    subject: str | None = await connection.fetchval(SUBJECT, conversation_id)
+    return subject
+
+
+async def add_message(
+    connection: Connection,
+    tenant_id: UUID,
+    *,
+    conversation_id: UUID,
+    trace_id: UUID,
+    role: str,
+    content: str | None,
+    citations: Sequence[StoredCitation] = (),
+) -> None:
+    message_id = await connection.fetchval(ADD_MESSAGE, tenant_id, conversation_id, trace_id, role, content)
+    await connection.executemany(
+        ADD_CITATION,
+        [
+            (
+                tenant_id,
+                message_id,
+                ordinal,
+                citation.citation_index,
+                citation.chunk_id,
+                citation.document_id,
+                citation.quote,
+                citation.start,
+                citation.end,
+            )
+            for ordinal, citation in enumerate(citations)
+        ],
+    )
+
+
+async def blank_quotes(connection: Connection, tenant_id: UUID, document_id: UUID) -> None:
+    """Take the words of a deleted document out of stored answers."""
+    for row in await connection.fetch(QUOTES, tenant_id, document_id):
+        await connection.execute(BLANK_MESSAGE, row["message_id"], row["quote"])
+        await connection.execute(BLANK_TRACE, row["trace_id"], row["quote"])
+    await connection.execute(BLANK_CITATIONS, tenant_id, document_id)

@@ -1,0 +1,217 @@
+"""Source documents, their versions and chunks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from db.pool import Connection
+from rag.documents import Chunk
+from rag.ports import NewVersion, StoredSource, StoredVersion
+
+FIND = """
+SELECT s.id AS document_id, s.title, s.content_sha256, s.current_version AS version, v.chunk_count,
+       NOT EXISTS (
+           SELECT FROM documents d
+           WHERE d.source_id = s.id AND d.version = s.current_version AND NOT EXISTS (
+               SELECT FROM chunk_embeddings e WHERE e.chunk_id = d.id AND e.space_id = $3)
+       ) AS embedded
+FROM source_documents s
+JOIN source_versions v ON v.source_id = s.id AND v.version = s.current_version
+WHERE s.tenant_id = $1 AND s.source_document_id = $2
+"""
+# The row lock makes two ingestions of the same source take turns; the later one wins as the next version.
+UPSERT = """
+INSERT INTO source_documents (tenant_id, source_document_id, title, uri, mime_type, content_sha256,
+                              metadata, acl, current_version)
+VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'::jsonb), coalesce($8, '{}'::text[]), 1)
+ON CONFLICT (tenant_id, source_document_id) DO UPDATE SET
+    title = EXCLUDED.title, uri = EXCLUDED.uri, mime_type = EXCLUDED.mime_type,
+    content_sha256 = EXCLUDED.content_sha256,
+    metadata = coalesce($7, source_documents.metadata), acl = coalesce($8, source_documents.acl),
+    current_version = (
+        SELECT max(v.version) + 1 FROM source_versions v WHERE v.source_id = source_documents.id),
+    status = 'ready', error = NULL, updated_at = now()
+RETURNING id AS document_id, current_version AS version
+"""
+ADD_VERSION = """
+INSERT INTO source_versions (tenant_id, source_id, version, content_sha256, byte_size, text, chunk_count)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
+ADD_CHUNK = """
+INSERT INTO documents (tenant_id, source_id, version, chunk_index, text, start_char, end_char, page,
+                       heading_path, token_count)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+"""
+CHUNK_IDS = "SELECT id FROM documents WHERE source_id = $1 AND version = $2 ORDER BY chunk_index"
+PAGE = """
+SELECT s.id AS document_id, s.source_document_id, s.title, s.uri, s.mime_type, s.metadata, s.acl, s.status,
+       s.error, s.current_version AS version, v.chunk_count, v.byte_size, s.content_sha256,
+       s.created_at, s.updated_at
+FROM source_documents s
+JOIN source_versions v ON v.source_id = s.id AND v.version = s.current_version
+WHERE s.tenant_id = $1 AND (s.acl = '{}' OR s.acl && $2::text[])
+"""
+ONE = f"{PAGE} AND s.id = $3"
+BY_NAME = f"{PAGE} AND s.source_document_id = $3"
+AFTER = f"{PAGE} AND (s.created_at, s.id) > ($3, $4) ORDER BY s.created_at, s.id LIMIT $5"
+FIRST = f"{PAGE} ORDER BY s.created_at, s.id LIMIT $3"
+TEXT = """
+SELECT v.text FROM source_versions v
+JOIN source_documents s ON s.id = v.source_id
+WHERE s.id = $1 AND v.version = coalesce($2, s.current_version) AND (s.acl = '{}' OR s.acl && $3::text[])
+"""
+DESCRIBE = """
+UPDATE source_documents
+SET metadata = coalesce($2, metadata), acl = coalesce($3, acl), updated_at = now()
+WHERE id = $1 AND (metadata IS DISTINCT FROM coalesce($2, metadata) OR acl IS DISTINCT FROM coalesce($3, acl))
+"""
+DELETE = "DELETE FROM source_documents WHERE id = $1 AND (acl = '{}' OR acl && $2::text[]) RETURNING id"
+ANY = "SELECT EXISTS (SELECT FROM source_documents)"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """A source document as it is listed."""
+
+    document_id: UUID
+    source_document_id: str
+    title: str
+    uri: str | None
+    mime_type: str
+    metadata: dict[str, Any]
+    acl: list[str]
+    status: str
+    error: str | None
+    version: int
+    chunk_count: int
+    byte_size: int
+    content_sha256: bytes
+    created_at: datetime
+    updated_at: datetime
+
+
+async def find(
+    connection: Connection, tenant_id: UUID, source_document_id: str, *, space_id: int
+) -> StoredSource | None:
+    row = await connection.fetchrow(FIND, tenant_id, source_document_id, space_id)
+    return StoredSource(**row) if row else None
+
+
+async def upsert(connection: Connection, tenant_id: UUID, new: NewVersion) -> StoredVersion:
+    """Lock or make the source and give it its next version number."""
+    row = await connection.fetchrow(
+        UPSERT,
+        tenant_id,
+        new.source_document_id,
+        new.title,
+        new.uri,
+        new.mime_type,
+        new.content_sha256,
+        None if new.metadata is None else dict(new.metadata),
+        None if new.acl is None else list(new.acl),
+    )
+    assert row is not None, "an upsert returns its row"  # noqa: S101 - narrows the type
+    return StoredVersion(**row)
+
+
+async def add_version(
+    connection: Connection, tenant_id: UUID, stored: StoredVersion, new: NewVersion
+) -> None:
+    await connection.execute(
+        ADD_VERSION,
+        tenant_id,
+        stored.document_id,
+        stored.version,
+        new.content_sha256,
+        new.byte_size,
+        new.text,
+        len(new.chunks),
+    )
+
+
+async def add_chunks(
+    connection: Connection, tenant_id: UUID, stored: StoredVersion, chunks: Sequence[Chunk]
+) -> list[UUID]:
+    """Store the chunks; their ids in the order of the chunks."""
+    await connection.executemany(
+        ADD_CHUNK,
+        [
+            (
+                tenant_id,
+                stored.document_id,
+                stored.version,
+                chunk.index,
+                chunk.text,
+                chunk.start,
+                chunk.end,
+                chunk.page,
+                list(chunk.heading_path),
+                chunk.token_count,
+            )
+            for chunk in chunks
+        ],
+    )
+    return [row["id"] for row in await connection.fetch(CHUNK_IDS, stored.document_id, stored.version)]
+
+
+async def page(
+    connection: Connection,
+    tenant_id: UUID,
+    groups: Sequence[str],
+    *,
+    limit: int,
+    after: tuple[datetime, UUID] | None = None,
+) -> list[SourceRow]:
+    """Sources in the order of their making, from behind the position `after`."""
+    if after is None:
+        rows = await connection.fetch(FIRST, tenant_id, list(groups), limit)
+    else:
+        rows = await connection.fetch(AFTER, tenant_id, list(groups), *after, limit)
+    return [SourceRow(**row) for row in rows]
+
+
+async def get(
+    connection: Connection, tenant_id: UUID, groups: Sequence[str], document_id: UUID
+) -> SourceRow | None:
+    row = await connection.fetchrow(ONE, tenant_id, list(groups), document_id)
+    return SourceRow(**row) if row else None
+
+
+async def by_name(
+    connection: Connection, tenant_id: UUID, groups: Sequence[str], source_document_id: str
+) -> SourceRow | None:
+    row = await connection.fetchrow(BY_NAME, tenant_id, list(groups), source_document_id)
+    return SourceRow(**row) if row else None
+
+
+async def text(
+    connection: Connection, groups: Sequence[str], document_id: UUID, *, version: int | None = None
+) -> str | None:
+    """The stored text, of the current version unless another is named."""
+    stored: str | None = await connection.fetchval(TEXT, document_id, version, list(groups))
+    return stored
+
+
+async def describe(
+    connection: Connection,
+    document_id: UUID,
+    *,
+    metadata: Mapping[str, Any] | None,
+    acl: Sequence[str] | None,
+) -> bool:
+    """Change metadata or access list; whether anything changed."""
+    fields = None if metadata is None else dict(metadata)
+    status = await connection.execute(DESCRIBE, document_id, fields, None if acl is None else list(acl))
+    return status != "UPDATE 0"
+
+
+async def delete(connection: Connection, groups: Sequence[str], document_id: UUID) -> bool:
+    """Delete the source with all its versions, chunks and searchable sides; whether there was one."""
+    return await connection.fetchval(DELETE, document_id, list(groups)) is not None
+
+
+async def has_any(connection: Connection) -> bool:
+    found: bool = await connection.fetchval(ANY)
+    return found

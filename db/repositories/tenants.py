@@ -1,0 +1,37 @@
+from dataclasses import dataclass
+from uuid import UUID
+
+from db.pool import Connection
+
+ENSURE = """
+INSERT INTO tenants (slug, name) VALUES ($1, $2)
+ON CONFLICT (slug) DO NOTHING
+"""
+BY_SLUG = "SELECT id, slug, name FROM tenants WHERE slug = $1"
+CORPUS_VERSION = "SELECT corpus_version FROM tenants WHERE id = $1"
+NEXT_CORPUS_VERSION = "UPDATE tenants SET corpus_version = corpus_version + 1 WHERE id = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    id: UUID
+    slug: str
+    name: str
+
+
+async def ensure(connection: Connection, *, slug: str, name: str) -> Tenant:
+    """The tenant of that slug, made when there is none. Needs a `system` connection."""
+    await connection.execute(ENSURE, slug, name)
+    row = await connection.fetchrow(BY_SLUG, slug)
+    assert row is not None, "inserted above"  # noqa: S101 - narrows the type
+    return Tenant(**row)
+
+
+async def corpus_version(connection: Connection, tenant_id: UUID) -> int:
+    version: int = await connection.fetchval(CORPUS_VERSION, tenant_id)
+    return version
+
+
+async def advance_corpus_version(connection: Connection, tenant_id: UUID) -> None:
+    """Say that what a search can find has changed. Belongs into the transaction that changes it."""
+    await connection.execute(NEXT_CORPUS_VERSION, tenant_id)

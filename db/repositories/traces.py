@@ -1,0 +1,80 @@
+"""One row a question: what was found, said and spent."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from db.pool import Connection
+
+ADD = """
+INSERT INTO traces (tenant_id, request_id, conversation_id, subject, user_id, strategy, query, answer,
+                    retrieved, citations, prompt_version, corpus_version, models, usage, timings_ms,
+                    degraded, abstained, error, metadata)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+RETURNING id
+"""
+LATEST = """
+SELECT id, subject FROM traces WHERE tenant_id = $1 AND request_id = $2 ORDER BY created_at DESC LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A question and what became of it. `query` and `answer` are None where text must not be stored."""
+
+    request_id: str
+    conversation_id: UUID
+    subject: str
+    user_id: str | None
+    strategy: str
+    query: str | None
+    answer: str | None
+    retrieved: list[dict[str, Any]]
+    citations: list[dict[str, Any]]
+    prompt_version: str
+    corpus_version: int
+    models: dict[str, Any]
+    usage: dict[str, Any]
+    timings_ms: dict[str, float]
+    degraded: list[str]
+    abstained: bool
+    error: str | None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceKey:
+    id: UUID
+    subject: str
+
+
+async def add(connection: Connection, tenant_id: UUID, trace: Trace) -> UUID:
+    trace_id: UUID = await connection.fetchval(
+        ADD,
+        tenant_id,
+        trace.request_id,
+        trace.conversation_id,
+        trace.subject,
+        trace.user_id,
+        trace.strategy,
+        trace.query,
+        trace.answer,
+        trace.retrieved,
+        trace.citations,
+        trace.prompt_version,
+        trace.corpus_version,
+        trace.models,
+        trace.usage,
+        trace.timings_ms,
+        trace.degraded,
+        trace.abstained,
+        trace.error,
+        trace.metadata,
+    )
+    return trace_id
+
+
+async def latest(connection: Connection, tenant_id: UUID, request_id: str) -> TraceKey | None:
+    """The newest trace of a request id: a client that retries may send the same one again."""
+    row = await connection.fetchrow(LATEST, tenant_id, request_id)
+    return TraceKey(**row) if row else None

@@ -1,0 +1,67 @@
+"""What the answer graph carries from node to node, and what a run is given besides."""
+
+import operator
+from dataclasses import dataclass
+from typing import Annotated, NotRequired, TypedDict
+
+from langchain_core.documents.compressor import BaseDocumentCompressor
+from langchain_core.messages.ai import UsageMetadata
+
+from rag.cite import Citation
+from rag.models.registry import ChatModel
+from rag.ports import SearchScope
+from rag.retrieve import RetrievedPassage, Retriever, Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerContext:
+    """What a run needs besides its question: LangGraph's run context.
+
+    Attributes:
+        scope: Whose documents may be searched.
+        retriever: Hybrid search over them.
+        reranker: Reorders what was found; None leaves the fused order.
+        chat_models: A fallback chain, first choice first.
+        context_tokens: Token budget of the sources in the prompt.
+        relevance_floor: Least cosine similarity of the best source for the question to be worth asking.
+    """
+
+    scope: SearchScope
+    retriever: Retriever
+    reranker: BaseDocumentCompressor | None
+    chat_models: tuple[ChatModel, ...]
+    context_tokens: int
+    relevance_floor: float
+
+
+class AnswerState(TypedDict):
+    """The graph's state. `degraded` grows and `timings_ms` merges; all else is written once."""
+
+    question: str
+    strategy: Strategy
+    top_k: int
+    candidates: NotRequired[list[RetrievedPassage]]
+    sources: NotRequired[list[RetrievedPassage]]
+    answer: NotRequired[str]
+    citations: NotRequired[list[Citation]]
+    removed_citations: NotRequired[int]
+    abstained: NotRequired[bool]
+    model_name: NotRequired[str]
+    usage: NotRequired[UsageMetadata | None]
+    degraded: Annotated[list[str], operator.add]
+    timings_ms: Annotated[dict[str, float], operator.or_]
+
+
+class AnswerUpdate(TypedDict, total=False):
+    """What a node gives back: any part of the state."""
+
+    candidates: list[RetrievedPassage]
+    sources: list[RetrievedPassage]
+    answer: str
+    citations: list[Citation]
+    removed_citations: int
+    abstained: bool
+    model_name: str
+    usage: UsageMetadata | None
+    degraded: list[str]
+    timings_ms: dict[str, float]

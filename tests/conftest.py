@@ -1,0 +1,23 @@
+import pytest
+
+from app.settings import Settings
+from rag.models.minilm import MiniLMEmbeddings
+from rag.models.registry import LocalModels
+
+
+@pytest.fixture(scope="session")
+def local_models() -> LocalModels:
+    """The real local models, loaded once for all tests."""
+    return LocalModels()
+
+
+@pytest.fixture(scope="session")
+def encoder(local_models: LocalModels) -> MiniLMEmbeddings:
+    return local_models.encoder
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the developer's own reaches a test."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)

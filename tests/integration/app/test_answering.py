@@ -1,0 +1,148 @@
+"""Answers that don't come to a good end: what the client is told, and what is kept."""
+
+import json
+
+import pytest
+
+from app.answering import Answerer, Run
+from app.schemas import ChatRequest
+from app.services import Services
+from app.streaming import stream_answer
+from graph.build import build_answer_graph
+from graph.state import AnswerContext
+from rag.errors import ModelError
+from rag.ingest import Labels, read_text
+from rag.models.registry import ChatModel
+from tests.unit.graph.doubles import ScriptedChatModel, SlowChatModel
+
+SENTENCE = "The lighthouse has 199 steps."
+
+
+@pytest.fixture
+async def services(services: Services) -> Services:
+    upload = read_text(SENTENCE, title="Lighthouse", labels=Labels())
+    await services.ingestor.ingest(services.default_identity.tenant_id, upload)
+    return services
+
+
+def answerer(
+    services: Services, model: ScriptedChatModel, *, timeout_s: float = 30, store: bool = True
+) -> Answerer:
+    context = AnswerContext(
+        scope=services.default_identity.scope(),
+        retriever=services.retriever,
+        reranker=None,
+        chat_models=(ChatModel("test:scripted", model),),
+        context_tokens=1000,
+        relevance_floor=-1,
+    )
+    return Answerer(
+        services.database,
+        build_answer_graph(),
+        context,
+        embedding_model="test:embeddings",
+        top_k=3,
+        timeout_s=timeout_s,
+        store_text=store,
+    )
+
+
+async def begin(asked: Answerer, services: Services, request_id: str) -> Run:
+    request = ChatRequest(query="How many steps has the lighthouse?")
+    return await asked.begin(services.default_identity, request, request_id=request_id)
+
+
+async def stored(services: Services, request_id: str) -> dict[str, object]:
+    tenant_id = services.default_identity.tenant_id
+    async with services.database.tenant(tenant_id) as connection:
+        row = await connection.fetchrow("SELECT * FROM traces WHERE request_id = $1", request_id)
+    assert row is not None
+    return dict(row)
+
+
+async def collect(asked: Answerer, run: Run) -> list[tuple[str, dict[str, object]]]:
+    events = []
+    async for part in stream_answer(asked, run):
+        lines = part.decode().splitlines()
+        if lines[0].startswith("event: "):
+            events.append((lines[0].removeprefix("event: "), json.loads(lines[1].removeprefix("data: "))))
+    return events
+
+
+async def test_a_stream_that_breaks_says_that_a_part_was_sent(services: Services) -> None:
+    asked = answerer(services, ScriptedChatModel(pieces=[f"{SENTENCE} [1] And", ConnectionError("x")]))
+    events = await collect(asked, await begin(asked, services, "broken-late"))
+    assert [name for name, _ in events] == ["meta", "sources", "token", "citation", "error"]
+    error = events[-1][1]
+    assert (error["partial"], error["code"], error["status"]) == (True, "model_failed", 502)
+    assert "ConnectionError" not in json.dumps(error)
+    assert (await stored(services, "broken-late"))["error"] == "ModelError"
+
+
+async def test_a_stream_that_breaks_at_once_says_so(services: Services) -> None:
+    asked = answerer(services, ScriptedChatModel(pieces=[ConnectionError("x")]))
+    events = await collect(asked, await begin(asked, services, "broken-early"))
+    assert events[-1][0] == "error"
+    assert events[-1][1]["partial"] is False
+
+
+async def test_an_answer_beyond_its_deadline_is_ended(services: Services) -> None:
+    asked = answerer(services, SlowChatModel(pieces=[]), timeout_s=0.2)
+    with pytest.raises(TimeoutError):
+        await asked.answer(await begin(asked, services, "slow"))
+    assert (await stored(services, "slow"))["error"] == "TimeoutError"
+    events = await collect(asked, await begin(asked, services, "slow-stream"))
+    assert (events[-1][0], events[-1][1]["status"]) == ("error", 504)
+
+
+async def test_a_client_that_goes_ends_generation(services: Services) -> None:
+    asked = answerer(services, SlowChatModel(pieces=[]))
+    stream = stream_answer(asked, await begin(asked, services, "gone"))
+    async for part in stream:
+        if part.startswith(b"event: sources"):
+            break
+    await stream.aclose()
+    assert (await stored(services, "gone"))["error"] == "client_closed"
+
+
+async def test_a_slow_stream_is_kept_alive(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.streaming.HEARTBEAT_S", 0.05)
+    asked = answerer(services, SlowChatModel(pieces=[]), timeout_s=0.5)
+    parts = [part async for part in stream_answer(asked, await begin(asked, services, "kept-alive"))]
+    assert parts.count(b": ping\n\n") >= 4
+
+
+async def test_a_failed_answer_raises_for_those_who_wait_for_the_whole(services: Services) -> None:
+    asked = answerer(services, ScriptedChatModel(pieces=[ConnectionError("secret detail")]))
+    with pytest.raises(ModelError):
+        await asked.answer(await begin(asked, services, "failed"))
+    assert (await stored(services, "failed"))["error"] == "ModelError"
+
+
+async def test_no_text_is_stored_where_it_must_not_be(services: Services) -> None:
+    asked = answerer(services, ScriptedChatModel(pieces=[f"{SENTENCE} [1]"]), store=False)
+    response = await asked.answer(await begin(asked, services, "private"))
+    assert response.answer == f"{SENTENCE} [1]"
+    trace = await stored(services, "private")
+    assert (trace["query"], trace["answer"]) == (None, None)
+    tenant_id = services.default_identity.tenant_id
+    async with services.database.tenant(tenant_id) as connection:
+        texts = await connection.fetch(
+            "SELECT content FROM messages WHERE trace_id = $1 "
+            "UNION ALL SELECT quote FROM message_citations c JOIN messages m ON m.id = c.message_id "
+            "WHERE m.trace_id = $1",
+            trace["id"],
+        )
+    assert len(texts) == 3
+    assert {row[0] for row in texts} == {None}
+
+
+async def test_the_same_request_id_twice_is_two_traces(services: Services) -> None:
+    asked = answerer(services, ScriptedChatModel(pieces=[f"{SENTENCE} [1]"]))
+    first = await asked.answer(await begin(asked, services, "retried"))
+    second = await asked.answer(await begin(asked, services, "retried"))
+    assert first.conversation_id != second.conversation_id
+    tenant_id = services.default_identity.tenant_id
+    async with services.database.tenant(tenant_id) as connection:
+        count = await connection.fetchval("SELECT count(*) FROM traces WHERE request_id = 'retried'")
+    assert count == 2

@@ -1,0 +1,79 @@
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def data_dir() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="groundwork-scripts-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("documents")
+    (folder / "guides").mkdir()
+    (folder / "guides" / "coffee.md").write_text("# Coffee\n\nThe coffee machine is cleaned every Friday.\n")
+    (folder / "notes.txt").write_text("The spare key lies under the blue pot.\n")
+    (folder / ".hidden.txt").write_text("Not to be taken in.")
+    return folder
+
+
+def run(script: str, *arguments: str, data_dir: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / script), *arguments],
+        cwd=data_dir,
+        env=os.environ | {"DATA_DIR": str(data_dir / "data"), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def test_a_folder_is_taken_in_and_then_left_alone(data_dir: Path, documents: Path) -> None:
+    first = run("ingest_documents.py", str(documents), data_dir=data_dir)
+    assert first.stdout.strip() == "2 ok (2 chunks), 0 unchanged, 0 failed", first.stderr
+    assert first.returncode == 0
+    again = run("ingest_documents.py", str(documents), data_dir=data_dir)
+    assert again.stdout.strip() == "0 ok (0 chunks), 2 unchanged, 0 failed"
+
+
+def test_a_question_is_answered_with_its_source(data_dir: Path, documents: Path) -> None:
+    run("ingest_documents.py", str(documents), data_dir=data_dir)
+    answered = run("ask.py", "When is the coffee machine cleaned?", data_dir=data_dir)
+    assert answered.returncode == 0, answered.stderr
+    assert "The coffee machine is cleaned every Friday. [" in answered.stdout
+    assert "Coffee (guides/coffee.md)" in answered.stdout
+
+
+def test_files_that_fail_are_named_and_the_rest_goes_in(data_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "fine.txt").write_text("All is well.")
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
+    result = run("ingest_documents.py", str(tmp_path), str(tmp_path / "missing.txt"), data_dir=data_dir)
+    assert result.returncode == 1
+    assert "1 ok (1 chunks), 0 unchanged, 3 failed" in result.stdout
+    for name in ("empty.txt", "picture.png", "missing.txt"):
+        assert f"failed: {name}: " in result.stdout
+
+
+def test_two_files_of_one_name_are_refused(data_dir: Path, documents: Path) -> None:
+    result = run("ingest_documents.py", str(documents), str(documents), data_dir=data_dir)
+    assert result.returncode == 2
+    assert "is there twice" in result.stderr
+
+
+def test_migrating_says_that_it_is_done(data_dir: Path) -> None:
+    result = run("migrate.py", data_dir=data_dir)
+    assert (result.returncode, result.stdout.strip()) == (0, "The database is at the newest version.")

@@ -1,0 +1,54 @@
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from app.access.binding import check_binding
+from app.settings import Settings
+from rag.errors import InvalidInputError
+
+EXAMPLE = Path(__file__).parents[3] / ".env.example"
+
+
+def example() -> dict[str, str]:
+    return dict(re.findall(r"^([A-Z_0-9]+)=(.*)$", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_the_example_documents_every_setting_and_no_other() -> None:
+    assert set(example()) == {name.upper() for name in Settings.model_fields}
+
+
+def test_the_example_states_the_defaults() -> None:
+    assert Settings(_env_file=EXAMPLE) == Settings(_env_file=None)
+
+
+def test_without_a_database_the_embedded_one_is_meant() -> None:
+    assert Settings(_env_file=None).database_logins() is None
+
+
+def test_a_database_may_be_given_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_HOST", "db.example")
+    monkeypatch.setenv("DB_PASSWORD", "p@ss/word")
+    logins = Settings(_env_file=None).database_logins()
+    assert logins is not None
+    assert logins.owner.url == "postgresql://groundwork:p%40ss%2Fword@db.example:5432/groundwork"
+    assert (logins.app.role, logins.system.role) == ("groundwork_app", "groundwork_system")
+    assert "p%40ss" not in repr(logins)
+
+
+def test_an_overlap_as_large_as_the_chunk_is_refused() -> None:
+    with pytest.raises(ValidationError, match="CHUNK_OVERLAP_TOKENS"):
+        Settings(_env_file=None, chunk_tokens=40, chunk_overlap_tokens=40)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_loopback_needs_no_authentication(host: str) -> None:
+    check_binding(Settings(_env_file=None, host=host))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "my-laptop", ""])
+def test_any_other_address_is_refused_unless_said_in_so_many_words(host: str) -> None:
+    with pytest.raises(InvalidInputError, match="AUTH_MODE=none"):
+        check_binding(Settings(_env_file=None, host=host))
+    check_binding(Settings(_env_file=None, host=host, auth_mode="none"))

@@ -1,0 +1,29 @@
+"""Passages for tests."""
+
+from uuid import UUID
+
+from rag.fuse import FusedMatch
+from rag.ports import Passage
+from rag.retrieve import RetrievedPassage
+
+
+def make_passage(text: str, *, number: int = 1, start: int = 0, title: str = "Handbook") -> Passage:
+    return Passage(
+        chunk_id=UUID(int=number),
+        document_id=UUID(int=1000 + number),
+        source_document_id=f"doc-{number}",
+        title=title,
+        uri=None,
+        text=text,
+        start=start,
+        end=start + len(text),
+        page=None,
+        heading_path=(),
+        chunk_index=0,
+        token_count=len(text.split()),
+        metadata={},
+    )
+
+
+def make_retrieved(passage: Passage, *, cosine: float | None = 0.5) -> RetrievedPassage:
+    return RetrievedPassage(passage, FusedMatch(passage.chunk_id, score=0.01, vector_score=cosine))
