@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from rag.ports import SearchScope
 from rag.retrieve import RetrievedPassage, Strategy
@@ -237,7 +237,9 @@ class IngestJobs(BaseModel):
 
 
 class JobStatus(BaseModel):
-    job_id: UUID
+    model_config = ConfigDict(from_attributes=True)
+
+    job_id: UUID = Field(validation_alias="id")
     source_document_id: str
     state: str
     progress: dict[str, Any]
@@ -263,7 +265,7 @@ class DocumentOut(BaseModel):
     version: int
     chunk_count: int
     byte_size: int
-    content_sha256: str
+    content_sha256: Annotated[str, BeforeValidator(bytes.hex)]
     created_at: datetime
     updated_at: datetime
 

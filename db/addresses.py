@@ -41,15 +41,10 @@ class DatabaseLogins:
         )
 
 
-def postgres_url(
-    *, host: str, port: int, database: str, user: str, password: str, query: dict[str, str] | None = None
-) -> str:
-    """A libpq URL of its parts. A host that is a folder (a Unix socket's) goes into the query."""
-    options = dict(query or {})
-    location = f"{quote(host, safe='')}:{port}"
-    if host.startswith("/"):
-        options = {"host": host, "port": str(port), **options}
-        location = ""
+def postgres_url(*, host: str, port: int, database: str, user: str, password: str) -> str:
+    """A libpq URL of its parts. `host` may be the folder of a Unix socket."""
     credentials = f"{quote(user, safe='')}:{quote(password, safe='')}"
-    suffix = f"?{urlencode(options)}" if options else ""
-    return f"postgresql://{credentials}@{location}/{quote(database, safe='')}{suffix}"
+    name = quote(database, safe="")
+    if host.startswith("/"):
+        return f"postgresql://{credentials}@/{name}?{urlencode({'host': host, 'port': port})}"
+    return f"postgresql://{credentials}@{quote(host, safe=':[]')}:{port}/{name}"

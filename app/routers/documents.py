@@ -37,7 +37,8 @@ async def list_documents(
     more = len(rows) > limit
     rows = rows[:limit]
     return DocumentPage(
-        documents=[_document(row) for row in rows], next_cursor=_cursor(rows[-1]) if more else None
+        documents=[DocumentOut.model_validate(row) for row in rows],
+        next_cursor=_cursor(rows[-1]) if more else None,
     )
 
 
@@ -47,7 +48,7 @@ async def get_document(document_id: UUID, services: ServicesDep, identity: Ident
         row = await sources.get(connection, identity.tenant_id, identity.groups, document_id)
     if row is None:
         raise NotFoundError(f"there is no document {document_id}")
-    return _document(row)
+    return DocumentOut.model_validate(row)
 
 
 @router.get("/{document_id}/text", response_class=PlainTextResponse)
@@ -69,26 +70,6 @@ async def get_text(
 async def delete(document_id: UUID, services: ServicesDep, identity: IdentityDep) -> None:
     """Delete a document with all its versions; answers that quote it keep their ids and lose the quotes."""
     await delete_document(services.database, identity.tenant_id, identity.groups, document_id)
-
-
-def _document(row: sources.SourceRow) -> DocumentOut:
-    return DocumentOut(
-        document_id=row.document_id,
-        source_document_id=row.source_document_id,
-        title=row.title,
-        uri=row.uri,
-        mime_type=row.mime_type,
-        metadata=row.metadata,
-        acl=row.acl,
-        status=row.status,
-        error=row.error,
-        version=row.version,
-        chunk_count=row.chunk_count,
-        byte_size=row.byte_size,
-        content_sha256=row.content_sha256.hex(),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
 
 
 def _cursor(row: sources.SourceRow) -> str:

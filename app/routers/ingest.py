@@ -84,18 +84,7 @@ async def ingest(
 
 async def get_job(job_id: UUID, services: ServicesDep, identity: IdentityDep) -> JobStatus:
     """How far a job is, and why it failed if it did."""
-    job = await services.jobs.get(identity.tenant_id, job_id)
-    return JobStatus(
-        job_id=job.id,
-        source_document_id=job.source_document_id,
-        state=job.state,
-        progress=job.progress,
-        result=job.result,
-        error=job.error,
-        attempts=job.attempts,
-        created_at=job.created_at,
-        finished_at=job.finished_at,
-    )
+    return JobStatus.model_validate(await services.jobs.get(identity.tenant_id, job_id))
 
 
 async def _finished(jobs: list[RunningJob], wait: float) -> bool:

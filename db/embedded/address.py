@@ -1,6 +1,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote, urlencode
+
+from db.addresses import postgres_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,12 +13,12 @@ class ServerAddress:
     admin_user: str
     admin_password: str = field(repr=False)
 
-    def dsn(self, user: str, password: str, database: str, *, scheme: str = "postgresql") -> str:
-        """A URL for asyncpg, libpq and (with `scheme="postgresql+asyncpg"`) SQLAlchemy."""
-        credentials = f"{quote(user, safe='')}:{quote(password, safe='')}"
-        query = urlencode({"host": str(self.socket_dir), "port": self.port})
-        return f"{scheme}://{credentials}@/{quote(database, safe='')}?{query}"
+    def dsn(self, user: str, password: str, database: str) -> str:
+        """A URL for asyncpg and libpq."""
+        return postgres_url(
+            host=str(self.socket_dir), port=self.port, database=database, user=user, password=password
+        )
 
-    def admin_dsn(self, database: str = "postgres", *, scheme: str = "postgresql") -> str:
+    def admin_dsn(self, database: str = "postgres") -> str:
         """The same for the superuser."""
-        return self.dsn(self.admin_user, self.admin_password, database, scheme=scheme)
+        return self.dsn(self.admin_user, self.admin_password, database)
