@@ -72,7 +72,7 @@ def found_terms(question: Question, sentences: Sequence[Sentence]) -> Floats:
 def share(found: Floats, weights: Floats) -> Floats:
     """Weighted share of the terms found, per row; 0 where no term has weight."""
     total = float(weights.sum())
-    return found @ weights / total if total > 0 else np.zeros(len(found), np.float32)
+    return (found * weights).sum(1) / total if total > 0 else np.zeros(len(found), np.float32)
 
 
 def measure(question: Question, sentences: Sequence[Sentence], states: Sequence[Floats]) -> Evidence:

@@ -92,6 +92,23 @@ def test_the_sample_is_taken_in_only_once_and_a_second_start_keeps_the_data(fold
     assert counts[0] == counts[1] == [1] * 5
 
 
+def test_the_containers_health_check_tells_ready_from_not(folder: Path) -> None:
+    def check(port: str) -> int:
+        command = [sys.executable, str(ROOT / "infra" / "healthcheck.py")]
+        return subprocess.run(
+            command, env={"PORT": port}, capture_output=True, timeout=20, check=False
+        ).returncode
+
+    with started(folder) as (process, printed):
+        address = CURL.search(printed)
+        assert address
+        port = address[1].rpartition(":")[2]
+        assert check(port) == 0
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=20)
+    assert check(port) == 1
+
+
 def test_an_open_address_is_refused(folder: Path) -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "app"],
