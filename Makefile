@@ -28,7 +28,7 @@ lint: .venv/test.stamp  ## ruff, the import contract and the OpenAPI document
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -c "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"
-	$(PY) scripts/check_openapi.py --base $(or $(OPENAPI_BASE),HEAD)
+	$(PY) scripts/check_openapi.py --base "$(or $(OPENAPI_BASE),HEAD)"
 
 types: .venv/test.stamp  ## mypy --strict
 	$(PY) -m mypy

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ import structlog
 from app.access.identity import ANONYMOUS, Identity
 from app.schemas import ChatRequest, ChatResponse, CitationOut, RetrievedDocument, Usage
 from db.pool import Database
-from db.repositories import conversations, tenants, traces
+from db.repositories import conversations, sources, tenants, traces
 from graph.build import AnswerGraph, run_answer_graph
 from graph.events import AnswerEvent, Finished, Released, SourcesChosen
 from graph.state import AnswerContext, AnswerState
@@ -84,6 +84,7 @@ class Answerer:
         self._top_k = top_k
         self._timeout_s = timeout_s
         self._store_text = store_text
+        self._finishing: set[asyncio.Task[None]] = set()
 
     async def begin(self, identity: Identity, request: ChatRequest, *, request_id: str) -> Run:
         """Open the conversation, a new one unless the request names one.
@@ -116,12 +117,30 @@ class Answerer:
             async with asyncio.timeout(self._timeout_s):
                 state = await self._drive(run, emit)
         except BaseException as exc:
-            # Cancelled means that the client has gone: what was spent is recorded all the same.
-            await asyncio.shield(self._store_failure(run, exc))
+            # Cancelled means that the client has gone: that it asked is recorded all the same.
+            await self._finish(self._store_failure(run, exc))
             raise
         response = self._response(run, state)
-        await self._store(run, response, self._trace(run, response))
+        await self._finish(self._store(run, response, self._trace(run, response)))
         return response
+
+    async def _finish(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await `work` to its end, however often the caller is cancelled meanwhile; then let that happen.
+
+        A server whose client has gone cancels again at every await.
+        """
+        task = asyncio.create_task(work)
+        self._finishing.add(task)  # a task that nobody refers to may be collected
+        task.add_done_callback(self._finishing.discard)
+        cancelled: asyncio.CancelledError | None = None
+        while not task.done():
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError as exc:
+                cancelled = exc
+        if cancelled:
+            raise cancelled
+        task.result()
 
     async def _drive(self, run: Run, emit: Emit) -> AnswerState:
         request = run.request
@@ -206,10 +225,12 @@ class Answerer:
     async def _store(self, run: Run, response: ChatResponse, trace: traces.Trace) -> None:
         tenant_id = run.identity.tenant_id
         async with self._database.tenant(tenant_id) as connection:
+            cited = {citation.document_id for citation in run.citations}
+            gone = cited - await sources.still_there(connection, list(cited))
             trace_id = await traces.add(connection, tenant_id, trace)
-            for role, content, cited in (
+            for role, content, citations in (
                 ("user", trace.query, []),
-                ("assistant", trace.answer, [self._stored(citation) for citation in response.citations]),
+                ("assistant", trace.answer, self._stored_citations(run)),
             ):
                 await conversations.add_message(
                     connection,
@@ -218,18 +239,25 @@ class Answerer:
                     trace_id=trace_id,
                     role=role,
                     content=content,
-                    citations=cited,
+                    citations=citations,
                 )
+            for document_id in gone:  # deleted while the answer was being written
+                await conversations.blank_quotes(connection, tenant_id, document_id)
 
-    def _stored(self, citation: CitationOut) -> conversations.StoredCitation:
-        return conversations.StoredCitation(
-            citation_index=citation.index,
-            chunk_id=citation.chunk_id,
-            document_id=citation.document_id,
-            quote=citation.quote if self._store_text else None,
-            start=citation.start,
-            end=citation.end,
-        )
+    def _stored_citations(self, run: Run) -> list[conversations.StoredCitation]:
+        return [
+            conversations.StoredCitation(
+                citation_index=citation.index,
+                chunk_id=citation.chunk_id,
+                document_id=citation.document_id,
+                statement=piece.text.strip() if self._store_text else None,
+                quote=citation.quote if self._store_text else None,
+                start=citation.start,
+                end=citation.end,
+            )
+            for piece in run.released
+            for citation in piece.citations
+        ]
 
     async def _store_failure(self, run: Run, exc: BaseException) -> None:
         error = "client_closed" if isinstance(exc, asyncio.CancelledError) else type(exc).__name__

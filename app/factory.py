@@ -3,8 +3,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from app.middleware import PlainErrorMiddleware, RequestIdMiddleware
+from app.middleware import PlainErrorMiddleware, RequestIdMiddleware, SameOriginMiddleware
 from app.problems import MEDIA_TYPE, Problem, install_problem_handlers
 from app.routers import chat, documents, feedback, health, search
 from app.routers.ingest import ingest_router
@@ -15,13 +16,28 @@ from rag.models.registry import LocalModels
 
 VERSION = "0.1.0"
 MAX_JSON_BYTES = 1024 * 1024  # the longest valid question is 16 kB
+LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": Problem, "description": "What is wrong with the request.", "content": {MEDIA_TYPE: {}}},
-    "5XX": {"model": Problem, "description": "A failure on our side.", "content": {MEDIA_TYPE: {}}},
+    "4XX": {"model": Problem, "description": "What is wrong with the request."},
+    "5XX": {"model": Problem, "description": "A failure on our side."},
 }
 
 
-def create_app(settings: Settings | None = None, *, local: LocalModels | None = None) -> FastAPI:
+class Groundwork(FastAPI):
+    """FastAPI, with problems under their own media type in the OpenAPI document."""
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                for status in PROBLEMS:
+                    content = operation["responses"][status]["content"]
+                    if MEDIA_TYPE not in content:
+                        operation["responses"][status]["content"] = {MEDIA_TYPE: content.popitem()[1]}
+        return document
+
+
+def create_app(settings: Settings | None = None, *, local: LocalModels | None = None) -> Groundwork:
     """The HTTP service. Opening its lifespan starts all that `settings` name; nothing happens before.
 
     Args:
@@ -37,7 +53,7 @@ def create_app(settings: Settings | None = None, *, local: LocalModels | None = 
                 await ingest_sample(services)
             yield {"services": services}
 
-    app = FastAPI(
+    app = Groundwork(
         title="Groundwork",
         version=VERSION,
         summary="Cited, verified answers over a team's documents.",
@@ -45,6 +61,11 @@ def create_app(settings: Settings | None = None, *, local: LocalModels | None = 
         responses=PROBLEMS,
     )
     install_problem_handlers(app)
+    if chosen.auth_mode is None:  # open, but to this machine alone: not to web pages that it shows either
+        app.add_middleware(SameOriginMiddleware)
+        app.add_middleware(
+            TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_HOSTS, chosen.host], www_redirect=False
+        )
     app.add_middleware(PlainErrorMiddleware)
     app.add_middleware(RequestIdMiddleware)
     for router in (chat.router, search.router, documents.router, feedback.router, health.router):

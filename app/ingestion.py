@@ -1,22 +1,25 @@
 """Ingestion as jobs: accepted at once, worked off in this process, reported while they run."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import structlog
 
-from app.problems import classify
+from app.problems import DETAIL_OF, classify
 from db.pool import Database
 from db.repositories import conversations, jobs, sources, tenants
 from rag.errors import GroundworkError, NotFoundError, UnavailableError
 from rag.ingest import Ingested, Ingestor, Upload
+from rag.ports import Writer
 
 log = structlog.get_logger(__name__)
 
+MAX_JOBS = 200  # each holds its document's text in memory
 HEARTBEAT_S = 10.0  # a job without a heartbeat for a minute counts as lost
 
 
@@ -28,7 +31,7 @@ class RunningJob:
 
 
 class IngestionJobs:
-    """Runs ingestions, one at a time: embedding uses every core as it is.
+    """Runs ingestions side by side; their batches take turns at the embedding model.
 
     Made by `open_ingestion_jobs`, which ends what still runs when the service stops.
     """
@@ -36,20 +39,32 @@ class IngestionJobs:
     def __init__(self, database: Database, ingestor: Ingestor) -> None:
         self._database = database
         self._ingestor = ingestor
-        self._turn = asyncio.Semaphore(1)
         self._running: set[asyncio.Task[Ingested]] = set()
 
-    async def start(self, tenant_id: UUID, upload: Upload, *, force: bool = False) -> RunningJob:
-        """Record the job and begin it.
+    async def start(
+        self, writer: Writer, uploads: Sequence[Upload], *, force: bool = False
+    ) -> list[RunningJob]:
+        """Record a job for each upload, all or none, and begin them.
 
         Raises:
-            UnavailableError: The database can't be reached; nothing was accepted.
+            UnavailableError: The database can't be reached, or too many documents wait already.
         """
-        async with self._database.tenant(tenant_id) as connection:
-            job_id = await jobs.start(
-                connection, tenant_id, kind="ingest", source_document_id=upload.source_document_id
-            )
-        task = asyncio.create_task(self._run(tenant_id, job_id, upload, force=force))
+        if len(self._running) + len(uploads) > MAX_JOBS:
+            raise UnavailableError(f"{len(self._running)} documents are being ingested: try again later")
+        async with self._database.tenant(writer.tenant_id) as connection:
+            job_ids = [
+                await jobs.start(
+                    connection, writer.tenant_id, kind="ingest", source_document_id=upload.source_document_id
+                )
+                for upload in uploads
+            ]
+        return [
+            self._begin(writer, job_id, upload, force=force)
+            for job_id, upload in zip(job_ids, uploads, strict=True)
+        ]
+
+    def _begin(self, writer: Writer, job_id: UUID, upload: Upload, *, force: bool) -> RunningJob:
+        task = asyncio.create_task(self._run(writer, job_id, upload, force=force))
         self._running.add(task)
         task.add_done_callback(self._forget)
         return RunningJob(job_id, upload.source_document_id, task)
@@ -73,18 +88,18 @@ class IngestionJobs:
         if not task.cancelled():
             task.exception()  # was recorded with the job; nobody may be waiting for it
 
-    async def _run(self, tenant_id: UUID, job_id: UUID, upload: Upload, *, force: bool) -> Ingested:
+    async def _run(self, writer: Writer, job_id: UUID, upload: Upload, *, force: bool) -> Ingested:
+        tenant_id = writer.tenant_id
         heart = asyncio.create_task(self._beat(tenant_id, job_id))
         try:
-            async with self._turn:
-                ingested = await self._ingestor.ingest(
-                    tenant_id,
-                    upload,
-                    force=force,
-                    progress=lambda done, total: self._report(
-                        tenant_id, job_id, {"chunks_done": done, "chunks": total}
-                    ),
-                )
+            ingested = await self._ingestor.ingest(
+                writer,
+                upload,
+                force=force,
+                progress=lambda done, total: self._report(
+                    tenant_id, job_id, {"chunks_done": done, "chunks": total}
+                ),
+            )
             async with self._database.tenant(tenant_id) as connection:
                 await jobs.succeed(connection, job_id, _result(ingested))
         except BaseException as exc:
@@ -101,26 +116,30 @@ class IngestionJobs:
             await asyncio.sleep(HEARTBEAT_S)
             try:
                 await self._report(tenant_id, job_id, None)
-            except UnavailableError:
-                log.warning("heartbeat_failed", job_id=str(job_id))
+            except (GroundworkError, asyncpg.PostgresError):
+                log.warning("heartbeat_failed", job_id=str(job_id), exc_info=True)
 
     async def _report(self, tenant_id: UUID, job_id: UUID, progress: dict[str, Any] | None) -> None:
         async with self._database.tenant(tenant_id) as connection:
             await jobs.beat(connection, job_id, progress)
 
     async def _fail(self, tenant_id: UUID, job_id: UUID, exc: BaseException) -> None:
-        if isinstance(exc, GroundworkError):
-            error = classify(exc)[2]
-        elif isinstance(exc, asyncio.CancelledError):
-            error = "the service was stopped; send the document again"
-        else:
-            error = "something went wrong on our side"
+        error = describe_failure(exc)
         log.error("ingestion_failed", job_id=str(job_id), exc_info=exc)
         try:
             async with self._database.tenant(tenant_id) as connection:
                 await jobs.fail(connection, job_id, error)
         except GroundworkError:
             log.exception("job_failure_not_recorded", job_id=str(job_id))
+
+
+def describe_failure(exc: BaseException) -> str:
+    """Why a job failed, in words that may be shown."""
+    if isinstance(exc, GroundworkError):
+        return classify(exc)[2]
+    if isinstance(exc, asyncio.CancelledError):
+        return "the service was stopped; send the document again"
+    return DETAIL_OF["internal_error"]
 
 
 def _result(ingested: Ingested) -> dict[str, Any]:

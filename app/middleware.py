@@ -3,6 +3,7 @@
 import re
 import time
 from http import HTTPStatus
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import structlog
@@ -10,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.problems import problem_response
+from app.problems import internal_error, problem_response
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,11 @@ class RequestIdMiddleware:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self.app(scope, receive, send_with_id)
+            except Exception:
+                log.exception("request_crashed")
+                if status:
+                    raise  # too late for another answer: the connection breaks
+                await internal_error(Request(scope))(scope, receive, send_with_id)
             finally:
                 log.info(
                     "request_ended",
@@ -83,3 +89,25 @@ class PlainErrorMiddleware:
 def _is_plain_error(message: Message) -> bool:
     kind = Headers(raw=message["headers"]).get("content-type", "")
     return message["status"] >= HTTPStatus.BAD_REQUEST and kind.startswith("text/plain")
+
+
+class SameOriginMiddleware:
+    """Refuses what a web page of another origin sends: a browser must not open a service without a lock."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            origin = headers.get("origin")
+            if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+                refused = problem_response(
+                    Request(scope),
+                    HTTPStatus.FORBIDDEN,
+                    code="foreign_origin",
+                    detail="Without authentication, pages of other origins may not call this service.",
+                )
+                await refused(scope, receive, send)
+                return
+        await self.app(scope, receive, send)

@@ -101,7 +101,6 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(TimeoutError, _on_timeout)
-    app.add_exception_handler(Exception, _on_anything_else)
 
 
 async def _on_groundwork_error(request: Request, exc: Exception) -> JSONResponse:
@@ -155,8 +154,8 @@ async def _on_timeout(request: Request, exc: Exception) -> JSONResponse:
     return problem_response(request, HTTPStatus.GATEWAY_TIMEOUT, code="timeout", detail=DETAIL_OF["timeout"])
 
 
-async def _on_anything_else(request: Request, exc: Exception) -> JSONResponse:
-    log.error("request_crashed", exc_info=exc)
+def internal_error(request: Request) -> JSONResponse:
+    """What a caller is told of a crash: nothing but the id that finds it in the logs."""
     return problem_response(
         request,
         HTTPStatus.INTERNAL_SERVER_ERROR,

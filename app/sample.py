@@ -11,17 +11,27 @@ from rag.ingest import Labels, read_file
 log = structlog.get_logger(__name__)
 
 FOLDER = Path(__file__).parent.parent / "docs" / "sample"
+LOCK_KEY = 0x73616D706C65  # "sample": of several processes that start at once, one takes it in
 QUESTION = "How many vacation days can I carry over to the next year?"
 
 
 async def ingest_sample(services: Services) -> None:
     """Take in the bundled documents, unless this tenant's corpus has ever changed before."""
+    async with services.database.system() as lock:
+        await lock.execute("SELECT pg_advisory_xact_lock($1)", LOCK_KEY)
+        if await _is_untouched(services):
+            await _ingest_all(services)
+
+
+async def _is_untouched(services: Services) -> bool:
     tenant_id = services.default_identity.tenant_id
     async with services.database.tenant(tenant_id) as connection:
-        if await tenants.corpus_version(connection, tenant_id) > 0:
-            return
+        return await tenants.corpus_version(connection, tenant_id) == 0
+
+
+async def _ingest_all(services: Services) -> None:
     for path in sorted(FOLDER.iterdir()):
         labels = Labels(source_document_id=f"sample/{path.name}")
         upload = read_file(path.read_bytes(), filename=path.name, mime_type=None, labels=labels)
-        ingested = await services.ingestor.ingest(tenant_id, upload)
+        ingested = await services.ingestor.ingest(services.default_identity.writer(), upload)
         log.info("sample_ingested", document=path.name, chunks=ingested.chunks_created)

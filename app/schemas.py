@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from rag.errors import InvalidInputError
+from rag.ingest import check_name
 from rag.ports import SearchScope
 from rag.retrieve import RetrievedPassage, Strategy
 
@@ -22,6 +24,14 @@ def _storable(text: str) -> str:
     return text
 
 
+def _indexable(text: str) -> str:
+    try:
+        check_name(text)
+    except InvalidInputError as exc:
+        raise ValueError(str(exc)) from exc
+    return text
+
+
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be blank")
@@ -30,7 +40,8 @@ def _not_blank(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_storable)]
 Visible = Annotated[Text, AfterValidator(_not_blank)]
-Name = Annotated[Visible, Field(min_length=1, max_length=1024)]
+Name = Annotated[Visible, Field(min_length=1, max_length=1024), AfterValidator(_indexable)]
+Title = Annotated[Visible, Field(min_length=1, max_length=1024)]
 Number = Annotated[int, Field(ge=-(2**63), lt=2**63)] | Annotated[float, Field(allow_inf_nan=False)]
 Value = bool | Number | Annotated[Text, Field(max_length=4096)]
 Key = Annotated[Text, Field(min_length=1, max_length=256)]
@@ -47,7 +58,7 @@ class Request(BaseModel):
 class Filters(Request):
     """Narrow a search: only sources of these names, with all of these metadata values."""
 
-    source_document_id: Name | Annotated[list[Name], Field(max_length=1000)] | None = None
+    source_document_id: Name | Annotated[list[Name], Field(min_length=1, max_length=1000)] | None = None
     metadata: Metadata = {}
 
     def narrow(self, scope: SearchScope) -> SearchScope:
@@ -83,7 +94,7 @@ class ChatRequest(Request):
 
 class IngestLabels(Request):
     source_document_id: Name | None = None
-    title: Name | None = None
+    title: Title | None = None
     uri: Annotated[Text, Field(max_length=4096)] | None = None
     metadata: Metadata | None = None
     acl: Acl | None = None
@@ -92,7 +103,7 @@ class IngestLabels(Request):
 
 class IngestTextRequest(IngestLabels):
     text: str
-    title: Name
+    title: Title
 
 
 class FeedbackRequest(Request):
@@ -230,6 +241,7 @@ class IngestJob(BaseModel):
     chunks_created: int | None = None
     unchanged: bool | None = None
     warnings: list[str] = []
+    error: str | None = None
 
 
 class IngestJobs(BaseModel):

@@ -64,11 +64,11 @@ async def stream_answer(answerer: Answerer, run: Run) -> AsyncGenerator[bytes, N
         finally:
             queue.put_nowait(None)
 
-    yield KEEPALIVE_COMMENT
-    meta = Meta(request_id=run.request_id, conversation_id=str(run.conversation_id))
-    yield _event("meta", meta)
     task = asyncio.create_task(work())
+    await asyncio.sleep(0)  # lets it begin: cancelled before that, it would leave no trace
     try:
+        yield KEEPALIVE_COMMENT
+        yield _event("meta", Meta(request_id=run.request_id, conversation_id=str(run.conversation_id)))
         async for part in _with_heartbeat(queue):
             yield part
     finally:

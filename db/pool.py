@@ -28,6 +28,17 @@ SESSION_SETTINGS = {
     "hnsw.iterative_scan": "strict_order",
     "hnsw.ef_search": "100",
 }
+# What the driver and the server say when it is not the query's fault.
+UNREACHABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.DeadlockDetectedError,
+)
 CONNECT_TIMEOUT = 10.0  # seconds; a healthy server answers in milliseconds
 STATEMENT_TIMEOUT = 60.0  # seconds; the longest statement is the switch of a large document
 
@@ -70,14 +81,9 @@ class Database:
 async def _translated() -> AsyncIterator[None]:
     try:
         yield
-    except (
-        OSError,
-        TimeoutError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.CannotConnectNowError,
-        asyncpg.InterfaceError,
-        asyncpg.TooManyConnectionsError,
-    ) as exc:
+    except ValueError:
+        raise  # a value that fits no column: a bug of ours, although the driver calls it an interface error
+    except UNREACHABLE as exc:
         raise UnavailableError("the database cannot be reached") from exc
 
 

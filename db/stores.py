@@ -7,7 +7,8 @@ from uuid import UUID
 
 from db.pool import Database
 from db.repositories import search, sources, tenants
-from rag.ports import Match, NewVersion, Passage, SearchScope, StoredSource, StoredVersion
+from rag.errors import ConflictError
+from rag.ports import Match, NewVersion, SearchScope, StoredSource, StoredVersion, Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,6 @@ class PostgresChunkSearch:
         async with self._database.tenant(scope.tenant_id) as connection:
             return await search.by_words(connection, scope, query, limit)
 
-    async def passages(self, scope: SearchScope, chunk_ids: Sequence[UUID]) -> list[Passage]:
-        async with self._database.tenant(scope.tenant_id) as connection:
-            found = await search.passages(connection, scope, chunk_ids)
-        return [found[chunk_id] for chunk_id in chunk_ids if chunk_id in found]
-
 
 class PostgresSourceStore:
     """`rag.ports.SourceStore`."""
@@ -53,13 +49,16 @@ class PostgresSourceStore:
         self._database = database
         self._space = space
 
-    async def find(self, tenant_id: UUID, source_document_id: str) -> StoredSource | None:
-        async with self._database.tenant(tenant_id) as connection:
-            return await sources.find(connection, tenant_id, source_document_id, space_id=self._space.id)
+    async def find(self, writer: Writer, source_document_id: str) -> StoredSource | None:
+        async with self._database.tenant(writer.tenant_id) as connection:
+            return await sources.find(connection, writer, source_document_id, space_id=self._space.id)
 
-    async def add_version(self, tenant_id: UUID, new: NewVersion) -> StoredVersion:
+    async def add_version(self, writer: Writer, new: NewVersion) -> StoredVersion:
+        tenant_id = writer.tenant_id
         async with self._database.tenant(tenant_id) as connection:
-            stored = await sources.upsert(connection, tenant_id, new)
+            stored = await sources.upsert(connection, writer, new)
+            if stored is None:
+                raise ConflictError(f"the name {new.source_document_id!r} is taken")
             await sources.add_version(connection, tenant_id, stored, new)
             chunk_ids = await sources.add_chunks(connection, tenant_id, stored, new.chunks)
             await search.index_chunks(
@@ -75,12 +74,16 @@ class PostgresSourceStore:
 
     async def describe(
         self,
-        tenant_id: UUID,
+        writer: Writer,
         document_id: UUID,
         *,
         metadata: Mapping[str, Any] | None,
         acl: tuple[str, ...] | None,
+        uri: str | None,
     ) -> None:
-        async with self._database.tenant(tenant_id) as connection:
-            if await sources.describe(connection, document_id, metadata=metadata, acl=acl):
-                await tenants.advance_corpus_version(connection, tenant_id)
+        async with self._database.tenant(writer.tenant_id) as connection:
+            changed = await sources.describe(
+                connection, document_id, writer.groups, metadata=metadata, acl=acl, uri=uri
+            )
+            if changed:
+                await tenants.advance_corpus_version(connection, writer.tenant_id)

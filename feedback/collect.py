@@ -38,8 +38,9 @@ class FeedbackCollector:
             NotFoundError: There is no such request, or it isn't the caller's.
         """
         async with self._database.tenant(tenant_id) as connection:
-            trace = await traces.latest(connection, tenant_id, rating.request_id)
-            if trace is None or not is_own(trace.subject):
+            found = await traces.of_request(connection, tenant_id, rating.request_id)
+            trace = next((trace for trace in found if is_own(trace.subject)), None)
+            if trace is None:
                 raise NotFoundError(f"no request of yours has the id {rating.request_id}")
             return await feedback.add(
                 connection,

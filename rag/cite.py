@@ -1,7 +1,8 @@
 """Citations: `[n]` in an answer, checked against the passage that it names.
 
-A citation stands if the passage holds most of the sentence's content words and all of its numbers (word
-recall: the plainest measure of groundedness, and a strong one; see the benchmark of citation checks).
+A citation holds if the sentence stands in the passage word for word, or if the passage has at least half of
+the sentence's content words and all of its numbers (word recall: the plainest measure of groundedness, and a
+strong one; see the benchmark of citation checks).
 """
 
 import re
@@ -14,10 +15,13 @@ from rag.sentences import sentence_spans
 from rag.words import content_words
 
 _MARKER = r"\[\d{1,4}(?:\s*,\s*\d{1,4})*\]"
-MARKERS = re.compile(rf"([ \t]*)({_MARKER}(?:[ \t]*{_MARKER})*)")  # one or several in a row
+_MARKERS = rf"([ \t]*)({_MARKER}(?:[ \t]*{_MARKER})*)"  # one or several in a row, and the space before
+MARKERS = re.compile(_MARKERS)
+LAST_MARKERS = re.compile(rf"{_MARKERS}(?=[.!?…。！？]?\s*$)")
 # Share of content words. On one third of the citation benchmark every value from 0.5 to 0.7 does alike; the
 # lowest of them is kindest to paraphrases.
 SUPPORT_THRESHOLD = 0.5
+NOT_A_CLAIM = frozenset({"yes", "ja", "si", "oui"})  # an answer that the next sentence gives the ground for
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,13 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedSentence:
-    """A sentence of the answer with only those markers that hold, and what they point at."""
+    """A sentence of the answer as it may be shown.
+
+    Attributes:
+        text: With only those markers that hold; empty if no source supports what it claims.
+        citations: What the markers point at.
+        removed: Markers that did not hold.
+    """
 
     text: str
     citations: tuple[Citation, ...]
@@ -46,21 +56,60 @@ class VerifiedSentence:
 
 
 def verify_sentence(sentence: str, sources: Sequence[Passage]) -> VerifiedSentence:
-    """Check each `[n]` of a sentence against `sources[n - 1]` and take out those that don't hold."""
-    statement = MARKERS.sub("", sentence).strip()
-    named = [int(n) for found in MARKERS.finditer(sentence) for n in re.findall(r"\d+", found.group(2))]
-    checked = {index: _check(statement, index, sources) for index in dict.fromkeys(named)}
+    """Check each `[n]` of a sentence against `sources[n - 1]` and take out those that don't hold.
 
-    def only_valid(markers: re.Match[str]) -> str:
-        indexes = map(int, re.findall(r"\d+", markers.group(2)))
-        kept = "".join(f"[{index}]" for index in indexes if checked[index])
-        return markers.group(1) + kept if kept else ""
+    A claim without a marker that holds is given to the source that supports it best; if none does, the
+    sentence goes.
+    """
+    quoted = _checked(sentence, LAST_MARKERS, sources, only_verbatim=True)
+    if quoted.citations:  # markers further ahead are the document's own
+        return quoted
+    checked = _checked(sentence, MARKERS, sources)
+    if checked.citations or not _claims(MARKERS.sub("", sentence)):
+        return checked
+    return _attributed(checked, sources)
+
+
+def _checked(
+    sentence: str, markers: re.Pattern[str], sources: Sequence[Passage], *, only_verbatim: bool = False
+) -> VerifiedSentence:
+    statement = markers.sub("", sentence).strip()
+    named = [index for found in markers.finditer(sentence) for index in _indexes(found)]
+    checked = {
+        index: _check(statement, index, sources, only_verbatim=only_verbatim)
+        for index in dict.fromkeys(named)
+    }
+
+    def only_valid(found: re.Match[str]) -> str:
+        kept = "".join(f"[{index}]" for index in _indexes(found) if checked[index])
+        return found.group(1) + kept if kept else ""
 
     return VerifiedSentence(
-        text=MARKERS.sub(only_valid, sentence),
+        text=markers.sub(only_valid, sentence),
         citations=tuple(citation for citation in checked.values() if citation),
         removed=sum(checked[index] is None for index in named),
     )
+
+
+def _indexes(found: re.Match[str]) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d+", found.group(2))]
+
+
+def _claims(statement: str) -> bool:
+    return not set(content_words(statement)) <= NOT_A_CLAIM
+
+
+def _attributed(sentence: VerifiedSentence, sources: Sequence[Passage]) -> VerifiedSentence:
+    """The sentence with a marker of the source that supports it best; without text where none does."""
+    statement = sentence.text.strip()
+    candidates = [(support(statement, _context(source)), -n) for n, source in enumerate(sources, start=1)]
+    best, number = max(candidates, default=(0.0, 0))
+    citation = _check(statement, -number, sources) if best else None
+    if citation is None:
+        return VerifiedSentence("", (), sentence.removed)
+    end = len(sentence.text.rstrip())
+    text = f"{sentence.text[:end]} [{citation.index}]{sentence.text[end:]}"
+    return VerifiedSentence(text, (citation,), sentence.removed)
 
 
 def support(statement: str, passage: str) -> float:
@@ -72,14 +121,15 @@ def support(statement: str, passage: str) -> float:
     return len(wanted & found) / len(wanted)
 
 
-def _check(statement: str, index: int, sources: Sequence[Passage]) -> Citation | None:
+def _check(
+    statement: str, index: int, sources: Sequence[Passage], *, only_verbatim: bool = False
+) -> Citation | None:
     if not 1 <= index <= len(sources):
         return None
     passage = sources[index - 1]
     span = _verbatim(statement, passage.text)
     if span is None:
-        context = f"{passage.title} {' '.join(passage.heading_path)} {passage.text}"
-        if support(statement, context) < SUPPORT_THRESHOLD:
+        if only_verbatim or support(statement, _context(passage)) < SUPPORT_THRESHOLD:
             return None
         span = _best_span(statement, passage.text)
     start, end = span
@@ -97,9 +147,14 @@ def _check(statement: str, index: int, sources: Sequence[Passage]) -> Citation |
     )
 
 
+def _context(passage: Passage) -> str:
+    return f"{passage.title} {' '.join(passage.heading_path)} {passage.text}"
+
+
 def _verbatim(statement: str, text: str) -> tuple[int, int] | None:
-    start = text.find(statement) if statement else -1
-    return None if start < 0 else (start, start + len(statement))
+    """Where the statement stands in the text as whole words; a statement without content stands nowhere."""
+    found = re.search(rf"(?<!\w){re.escape(statement)}(?!\w)", text) if _claims(statement) else None
+    return found.span() if found else None
 
 
 def _best_span(statement: str, text: str) -> tuple[int, int]:

@@ -34,10 +34,10 @@ def reciprocal_rank_fusion(vector: Sequence[Match], lexical: Sequence[Match]) ->
         vector: Matches of the vector leg, best first.
         lexical: Matches of the lexical leg, best first.
     """
-    vector_ranks = {match.chunk_id: rank for rank, match in enumerate(vector, start=1)}
-    lexical_ranks = {match.chunk_id: rank for rank, match in enumerate(lexical, start=1)}
-    vector_scores = {match.chunk_id: match.score for match in vector}
-    lexical_scores = {match.chunk_id: match.score for match in lexical}
+    vector_ranks = {match.passage.chunk_id: rank for rank, match in enumerate(vector, start=1)}
+    lexical_ranks = {match.passage.chunk_id: rank for rank, match in enumerate(lexical, start=1)}
+    vector_scores = {match.passage.chunk_id: match.score for match in vector}
+    lexical_scores = {match.passage.chunk_id: match.score for match in lexical}
     fused = [
         FusedMatch(
             chunk_id=chunk_id,

@@ -11,11 +11,12 @@ from uuid import UUID
 from rag.chunk import chunk_document
 from rag.documents import Chunk, ParsedDocument
 from rag.embedding_text import embedding_text
-from rag.errors import GroundworkError, InvalidInputError, ModelError, UnreadableFileError
+from rag.errors import ConflictError, GroundworkError, InvalidInputError, ModelError, UnreadableFileError
 from rag.models.registry import EmbeddingModel
 from rag.parse import parse, parse_text
-from rag.ports import NewVersion, SourceStore, StoredSource
+from rag.ports import NewVersion, SourceStore, StoredSource, Writer
 
+MAX_NAME_BYTES = 1024  # S3's limit for a key; an index entry of Postgres holds 2,704
 EMBEDDING_BATCH = 64  # chunks between two reports of progress; about two seconds on two cores
 
 Progress = Callable[[int, int], Awaitable[None]]
@@ -91,8 +92,7 @@ def _upload(
     document: ParsedDocument, data: bytes, *, default_id: str, default_title: str, labels: Labels
 ) -> Upload:
     source_document_id = labels.source_document_id or default_id
-    if source_document_id != _storable(source_document_id):
-        raise InvalidInputError("the file's name can't be stored: give a source_document_id of plain text")
+    check_name(source_document_id)
     return Upload(
         source_document_id=source_document_id,
         title=_title(labels.title or document.title or default_title) or source_document_id,
@@ -103,6 +103,18 @@ def _upload(
         metadata=labels.metadata,
         acl=labels.acl,
     )
+
+
+def check_name(name: str) -> None:
+    """Make sure that `name` can name a source document.
+
+    Raises:
+        InvalidInputError: Blank, too long for an index, or with characters that Postgres can't hold.
+    """
+    if not name.strip() or name != _storable(name):
+        raise InvalidInputError("a document's name must not be blank, and must be plain text")
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise InvalidInputError(f"a document's name must have at most {MAX_NAME_BYTES} bytes in UTF-8")
 
 
 def _storable(text: str) -> str:
@@ -136,14 +148,17 @@ class Ingestor:
         self._model = model
         self._chunk_tokens = min(chunk_tokens, model.chunk_tokens)
         self._overlap_tokens = min(overlap_tokens, self._chunk_tokens // 2)
+        # One batch at a time, of whichever document: embedding uses every core, and a small document
+        # doesn't wait for a large one to end.
+        self._embedding = asyncio.Semaphore(1)
 
     async def ingest(
-        self, tenant_id: UUID, upload: Upload, *, force: bool = False, progress: Progress = _no_progress
+        self, writer: Writer, upload: Upload, *, force: bool = False, progress: Progress = _no_progress
     ) -> Ingested:
         """Make `upload` the current version of its source; unchanged bytes are left as they are.
 
         Args:
-            tenant_id: Whose document it is.
+            writer: Whose document it is, and what they may see.
             upload: The parsed document.
             force: Chunk and embed anew even if the content is the same.
             progress: Awaited with chunks done and chunks in all, after each batch.
@@ -151,16 +166,21 @@ class Ingestor:
         Raises:
             UnreadableFileError: There is no text to make a chunk of.
             ModelError: The embedding model failed; nothing was stored.
+            ConflictError: The name belongs to a source that the writer may not see.
         """
-        known = await self._store.find(tenant_id, upload.source_document_id)
+        known = await self._store.find(writer, upload.source_document_id)
+        if known and not known.visible:
+            raise ConflictError(f"the name {upload.source_document_id!r} is taken")
         if known and not force and _is_unchanged(known, upload):
-            await self._store.describe(tenant_id, known.document_id, metadata=upload.metadata, acl=upload.acl)
+            await self._store.describe(
+                writer, known.document_id, metadata=upload.metadata, acl=upload.acl, uri=upload.uri
+            )
             return Ingested(
                 known.document_id, known.version, 0, unchanged=True, warnings=upload.document.warnings
             )
         chunks = await asyncio.to_thread(self._chunk, upload.document)
         vectors = await self._embed(upload.title, chunks, progress)
-        stored = await self._store.add_version(tenant_id, _new_version(upload, chunks, vectors))
+        stored = await self._store.add_version(writer, _new_version(upload, chunks, vectors))
         return Ingested(
             stored.document_id,
             stored.version,
@@ -184,14 +204,18 @@ class Ingestor:
         vectors: list[Sequence[float]] = []
         for start in range(0, len(chunks), EMBEDDING_BATCH):
             batch = chunks[start : start + EMBEDDING_BATCH]
-            try:
-                vectors.extend(await self._model.embeddings.aembed_documents(self._texts(title, batch)))
-            except GroundworkError:
-                raise
-            except Exception as exc:  # SDKs share no base class
-                raise ModelError("the embedding model failed") from exc
+            async with self._embedding:
+                vectors.extend(await self._embed_batch(self._texts(title, batch)))
             await progress(len(vectors), len(chunks))
         return vectors
+
+    async def _embed_batch(self, texts: list[str]) -> list[list[float]]:
+        try:
+            return await self._model.embeddings.aembed_documents(texts)
+        except GroundworkError:
+            raise
+        except Exception as exc:  # SDKs share no base class
+            raise ModelError("the embedding model failed") from exc
 
     def _texts(self, title: str, chunks: Sequence[Chunk]) -> list[str]:
         tokenizer = self._model.tokenizer
@@ -199,8 +223,8 @@ class Ingestor:
 
 
 def _is_unchanged(known: StoredSource, upload: Upload) -> bool:
-    same_words = known.content_sha256 == upload.content_sha256 and known.title == upload.title
-    return same_words and known.embedded
+    read_alike = known.title == upload.title and known.mime_type == upload.document.mime_type
+    return known.content_sha256 == upload.content_sha256 and read_alike and known.embedded
 
 
 def _new_version(upload: Upload, chunks: Sequence[Chunk], vectors: Sequence[Sequence[float]]) -> NewVersion:

@@ -28,20 +28,13 @@ class SearchScope:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """One hit of one search leg: cosine similarity or BM25 score, higher is better."""
-
-    chunk_id: UUID
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
 class Passage:
     """A chunk with what is needed to show and cite it. `text == source text[start:end]`."""
 
     chunk_id: UUID
     document_id: UUID
     source_document_id: str
+    version: int
     title: str
     uri: str | None
     text: str
@@ -54,16 +47,28 @@ class Passage:
     metadata: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One hit of one search leg: cosine similarity or BM25 score, higher is better."""
+
+    passage: Passage
+    score: float
+
+
 class ChunkSearch(Protocol):
-    """The two legs of hybrid search, best match first, and the passages behind the ids."""
+    """The two legs of hybrid search, best match first. Each sees one moment's state of the corpus."""
 
     async def by_vector(self, scope: SearchScope, vector: Sequence[float], limit: int) -> list[Match]: ...
 
     async def by_words(self, scope: SearchScope, query: str, limit: int) -> list[Match]: ...
 
-    async def passages(self, scope: SearchScope, chunk_ids: Sequence[UUID]) -> list[Passage]:
-        """The passages in the order of `chunk_ids`; one that has gone meanwhile is left out."""
-        ...
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who ingests: the tenant, and the groups that open sources with an access list."""
+
+    tenant_id: UUID
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +77,10 @@ class StoredSource:
 
     document_id: UUID
     title: str
+    mime_type: str
     content_sha256: bytes
     version: int
-    chunk_count: int
+    visible: bool  # its access list lets the writer see it
     embedded: bool  # all its chunks have a vector in the current embedding space
 
 
@@ -82,7 +88,8 @@ class StoredSource:
 class NewVersion:
     """All that one version of a source document brings. `vectors[i]` belongs to `chunks[i]`.
 
-    Metadata or access list of None keep what the source has: a new version never opens a closed document.
+    Metadata, access list or URI of None keep what the source has: a new version never opens a closed
+    document.
     """
 
     source_document_id: str
@@ -107,19 +114,24 @@ class StoredVersion:
 class SourceStore(Protocol):
     """Where ingestion keeps documents. Each call is one transaction."""
 
-    async def find(self, tenant_id: UUID, source_document_id: str) -> StoredSource | None: ...
+    async def find(self, writer: Writer, source_document_id: str) -> StoredSource | None: ...
 
-    async def add_version(self, tenant_id: UUID, new: NewVersion) -> StoredVersion:
-        """Write the version and make it the current one: readers see the old or the new, never both."""
+    async def add_version(self, writer: Writer, new: NewVersion) -> StoredVersion:
+        """Write the version and make it the current one: readers see the old or the new, never both.
+
+        Raises:
+            ConflictError: The name belongs to a source that the writer may not see.
+        """
         ...
 
     async def describe(
         self,
-        tenant_id: UUID,
+        writer: Writer,
         document_id: UUID,
         *,
         metadata: Mapping[str, Any] | None,
         acl: tuple[str, ...] | None,
+        uri: str | None,
     ) -> None:
-        """Change metadata or access list without a new version; None leaves either as it is."""
+        """Change what is not None, without a new version."""
         ...

@@ -52,12 +52,12 @@ async def verified_sentences(
     """Checked sentences as soon as they are complete, held back until the first that a source supports.
 
     An answer of which no citation holds yields nothing: it was not grounded, or the model declined.
-    The texts concatenated are the answer.
+    The texts concatenated are the answer; that of a sentence without support is empty.
     """
     held: list[VerifiedSentence] = []
     released = False
     async for sentence in _whole_sentences(pieces):
-        if NO_ANSWER in sentence:
+        if sentence.strip() == NO_ANSWER:
             continue
         held.append(verify_sentence(sentence, sources))
         released = released or bool(held[-1].citations)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
+from uuid import UUID
 
 import structlog
 from langchain_core.embeddings import Embeddings
@@ -84,17 +85,29 @@ class Retriever:
         if Leg.LEXICAL in wanted:
             searches[Leg.LEXICAL] = self._search.by_words(scope, question, CANDIDATES)
         found, failed = await _gather(searches)
+        found = newest_versions(found)
+        passages = {match.passage.chunk_id: match.passage for leg in found.values() for match in leg}
         fused = reciprocal_rank_fusion(found.get(Leg.VECTOR, []), found.get(Leg.LEXICAL, []))[:top_k]
-        passages = await self._search.passages(scope, [match.chunk_id for match in fused])
-        matches = {match.chunk_id: match for match in fused}
         return Retrieval(
-            passages=[RetrievedPassage(passage, matches[passage.chunk_id]) for passage in passages],
+            passages=[RetrievedPassage(passages[match.chunk_id], match) for match in fused],
             degraded=[f"retrieve:{leg}" for leg in failed],
         )
 
     async def _by_vector(self, question: str, scope: SearchScope) -> list[Match]:
         vector = await embed_query(self._embeddings, question)
         return await self._search.by_vector(scope, vector, CANDIDATES)
+
+
+def newest_versions(found: dict[Leg, list[Match]]) -> dict[Leg, list[Match]]:
+    """The matches without those of a version that one leg saw just before the other saw its successor."""
+    newest: dict[UUID, int] = {}
+    for match in (match for leg in found.values() for match in leg):
+        document_id, version = match.passage.document_id, match.passage.version
+        newest[document_id] = max(version, newest.get(document_id, version))
+    return {
+        leg: [match for match in matches if match.passage.version == newest[match.passage.document_id]]
+        for leg, matches in found.items()
+    }
 
 
 async def embed_query(embeddings: Embeddings, question: str) -> Sequence[float]:

@@ -62,7 +62,6 @@ def find_files(paths: list[Path]) -> Iterator[File]:
 async def ingest_all(services: Services, files: list[File], labels: Labels, *, force: bool) -> Summary:
     """Take in one file after the other; one that fails doesn't keep the rest out."""
     summary = Summary()
-    tenant_id = services.default_identity.tenant_id
     for file in tqdm(files, unit="file", file=sys.stderr, disable=None):
         try:
             upload = await asyncio.to_thread(
@@ -72,7 +71,7 @@ async def ingest_all(services: Services, files: list[File], labels: Labels, *, f
                 mime_type=None,
                 labels=labels,
             )
-            ingested = await services.ingestor.ingest(tenant_id, upload, force=force)
+            ingested = await services.ingestor.ingest(services.default_identity.writer(), upload, force=force)
         except (GroundworkError, OSError) as exc:
             summary.failed.append((printable(file.source_document_id), str(exc)))
             continue

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from rag.ports import SearchScope
+from rag.ports import SearchScope, Writer
 
 ANONYMOUS = "anonymous:"
 
@@ -28,3 +28,6 @@ class Identity:
 
     def scope(self) -> SearchScope:
         return SearchScope(tenant_id=self.tenant_id, groups=self.groups)
+
+    def writer(self) -> Writer:
+        return Writer(tenant_id=self.tenant_id, groups=self.groups)

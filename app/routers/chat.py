@@ -1,6 +1,8 @@
+import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.sse import EventSourceResponse
 from starlette.responses import Response
 
@@ -9,6 +11,8 @@ from app.schemas import ChatRequest, ChatResponse
 from app.streaming import HEADERS, stream_answer
 
 router = APIRouter(tags=["chat"])
+
+WATCH_S = 0.5  # how long a model may work for a client that has gone
 
 STREAM_RESPONSE: dict[int | str, dict[str, Any]] = {
     200: {
@@ -21,10 +25,32 @@ STREAM_RESPONSE: dict[int | str, dict[str, Any]] = {
 
 @router.post("/chat", response_model=ChatResponse, responses=STREAM_RESPONSE)
 async def chat(
-    body: ChatRequest, services: ServicesDep, identity: IdentityDep, request_id: RequestIdDep
+    request: Request,
+    body: ChatRequest,
+    services: ServicesDep,
+    identity: IdentityDep,
+    request_id: RequestIdDep,
 ) -> ChatResponse | Response:
     """Answer a question from the documents, with citations that were checked."""
     run = await services.answerer.begin(identity, body, request_id=request_id)
     if body.stream:
         return EventSourceResponse(stream_answer(services.answerer, run), headers=HEADERS)
-    return await services.answerer.answer(run)
+    return await _unless_gone(request, services.answerer.answer(run))
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, ChatResponse]) -> ChatResponse:
+    """The result of `work`, which is ended when the client goes."""
+    working, watching = asyncio.create_task(work), asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            working.cancel()
+        return await working
+    finally:
+        watching.cancel()
+        working.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while not await request.is_disconnected():  # noqa: ASYNC110 - it only looks: there is nothing to await
+        await asyncio.sleep(WATCH_S)

@@ -1,6 +1,7 @@
 """Documents in: as files, or as text in JSON. All that can be wrong with them is said before a job begins."""
 
 import asyncio
+import hashlib
 import json
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -12,10 +13,10 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from app.dependencies import IdentityDep, ServicesDep
-from app.ingestion import RunningJob
+from app.ingestion import RunningJob, describe_failure
 from app.schemas import IngestJob, IngestJobs, IngestLabels, IngestTextRequest, JobStatus
 from rag.errors import InvalidInputError
-from rag.ingest import Labels, Upload, read_file, read_text
+from rag.ingest import Labels, Upload, check_name, read_file, read_text
 
 Body = TypeVar("Body", bound=IngestLabels)
 
@@ -74,12 +75,15 @@ async def ingest(
     answer waits that many seconds for the jobs to finish.
     """
     uploads, force = await _read(request)
-    jobs = [await services.jobs.start(identity.tenant_id, upload, force=force) for upload in uploads]
-    finished = await _finished(jobs, wait)
-    if finished:
+    jobs = await services.jobs.start(identity.writer(), uploads, force=force)
+    _, unfinished = await asyncio.wait([job.task for job in jobs], timeout=wait)
+    if not unfinished:
         response.status_code = status.HTTP_200_OK
-    described = [_describe(job) for job in jobs]
-    return described[0] if len(described) == 1 else IngestJobs(jobs=described)
+    if len(jobs) > 1:
+        return IngestJobs(jobs=[_describe(job) for job in jobs])
+    if not unfinished:
+        jobs[0].task.result()  # raises what the job failed with
+    return _describe(jobs[0])
 
 
 async def get_job(job_id: UUID, services: ServicesDep, identity: IdentityDep) -> JobStatus:
@@ -87,17 +91,16 @@ async def get_job(job_id: UUID, services: ServicesDep, identity: IdentityDep) ->
     return JobStatus.model_validate(await services.jobs.get(identity.tenant_id, job_id))
 
 
-async def _finished(jobs: list[RunningJob], wait: float) -> bool:
-    """Whether all are done after `wait` seconds. A job that failed by then raises its error."""
-    done, pending = await asyncio.wait([job.task for job in jobs], timeout=wait)
-    for task in done:
-        task.result()
-    return not pending
-
-
 def _describe(job: RunningJob) -> IngestJob:
     if not job.task.done():
         return IngestJob(job_id=job.id, source_document_id=job.source_document_id, status="running")
+    if exc := job.task.exception():
+        return IngestJob(
+            job_id=job.id,
+            source_document_id=job.source_document_id,
+            status="failed",
+            error=describe_failure(exc),
+        )
     ingested = job.task.result()
     return IngestJob(
         job_id=job.id,
@@ -138,6 +141,8 @@ def _json(body: bytes) -> Any:
 
 async def _read_form(form: FormData) -> tuple[list[Upload], bool]:
     files = [value for value in form.getlist("file") if isinstance(value, UploadFile)]
+    if len(files) < len(form.getlist("file")):
+        raise InvalidInputError("the field `file` must be a file, with a file name")
     if not files:
         raise InvalidInputError("the form holds no file: send it as the field `file`")
     labels = _validated(IngestLabels, _form_fields(form))
@@ -151,9 +156,9 @@ async def _read_form(form: FormData) -> tuple[list[Upload], bool]:
 
 
 async def _read_upload(file: UploadFile, labels: IngestLabels, *, one_of: int) -> Upload:
-    filename = _validated(IngestLabels, {"source_document_id": file.filename or "upload"})
-    name = filename.source_document_id or "upload"
     data = await file.read()
+    name = file.filename or f"upload-{hashlib.sha256(data).hexdigest()[:16]}"
+    check_name(name)
     try:
         return await asyncio.to_thread(
             read_file, data, filename=name, mime_type=file.content_type, labels=_labels(labels)

@@ -17,20 +17,22 @@ INSERT INTO messages (tenant_id, conversation_id, trace_id, role, content) VALUE
 RETURNING id
 """
 ADD_CITATION = """
-INSERT INTO message_citations (tenant_id, message_id, ordinal, citation_index, chunk_id, document_id, quote,
-                               start_char, end_char)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO message_citations (tenant_id, message_id, ordinal, citation_index, chunk_id, document_id,
+                               statement, quote, start_char, end_char)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
-# An answer that quotes a deleted document keeps its ids and loses the quoted text, longest quote first.
-QUOTES = """
-SELECT c.message_id, m.trace_id, c.quote
+# An answer that cites a deleted document keeps its ids and loses the sentences that rest on it.
+STATEMENTS = """
+SELECT DISTINCT c.message_id, m.trace_id, c.statement, length(c.statement) AS size
 FROM message_citations c JOIN messages m ON m.id = c.message_id
-WHERE c.tenant_id = $1 AND c.document_id = $2 AND c.quote IS NOT NULL
-ORDER BY length(c.quote) DESC
+WHERE c.tenant_id = $1 AND c.document_id = $2 AND c.statement IS NOT NULL
+ORDER BY size DESC
 """
 BLANK_MESSAGE = "UPDATE messages SET content = replace(content, $2, '[removed]') WHERE id = $1"
 BLANK_TRACE = "UPDATE traces SET answer = replace(answer, $2, '[removed]') WHERE id = $1"
-BLANK_CITATIONS = "UPDATE message_citations SET quote = NULL WHERE tenant_id = $1 AND document_id = $2"
+BLANK_CITATIONS = """
+UPDATE message_citations SET quote = NULL, statement = NULL WHERE tenant_id = $1 AND document_id = $2
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class StoredCitation:
     citation_index: int
     chunk_id: UUID
     document_id: UUID
-    quote: str | None
+    statement: str | None  # the sentence of the answer that cites
+    quote: str | None  # the words of the document that support it
     start: int
     end: int
 
@@ -80,6 +83,7 @@ async def add_message(
                 citation.citation_index,
                 citation.chunk_id,
                 citation.document_id,
+                citation.statement,
                 citation.quote,
                 citation.start,
                 citation.end,
@@ -91,7 +95,7 @@ async def add_message(
 
 async def blank_quotes(connection: Connection, tenant_id: UUID, document_id: UUID) -> None:
     """Take the words of a deleted document out of stored answers."""
-    for row in await connection.fetch(QUOTES, tenant_id, document_id):
-        await connection.execute(BLANK_MESSAGE, row["message_id"], row["quote"])
-        await connection.execute(BLANK_TRACE, row["trace_id"], row["quote"])
+    for row in await connection.fetch(STATEMENTS, tenant_id, document_id):
+        await connection.execute(BLANK_MESSAGE, row["message_id"], row["statement"])
+        await connection.execute(BLANK_TRACE, row["trace_id"], row["statement"])
     await connection.execute(BLANK_CITATIONS, tenant_id, document_id)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+import asyncpg
+
 from db.pool import Connection
 from rag.ports import Match, Passage, SearchScope
 
@@ -38,25 +40,24 @@ IN_SCOPE = """
 s.tenant_id = $1 AND (s.acl = '{}' OR s.acl && $2::text[])
 AND (cardinality($3::text[]) = 0 OR s.source_document_id = ANY($3)) AND s.metadata @> $4::jsonb
 """
+PASSAGE = """
+d.id AS chunk_id, s.id AS document_id, s.source_document_id, d.version, s.title, s.uri, d.text,
+d.start_char AS start, d.end_char AS "end", d.page, d.heading_path, d.chunk_index, d.token_count, s.metadata
+"""
 # Space and dimensions are integers of our own table: as constants they match the space's partial index.
-BY_VECTOR = (
-    """
-SELECT e.chunk_id, 1 - (e.embedding::halfvec({dimensions}) <=> $5::halfvec({dimensions})) AS score
+BY_VECTOR = f"""
+SELECT 1 - (e.embedding::halfvec(%(dimensions)d) <=> $5::halfvec(%(dimensions)d)) AS score, {PASSAGE}
 FROM chunk_embeddings e
 JOIN documents d ON d.id = e.chunk_id
 JOIN source_documents s ON s.id = d.source_id
-WHERE e.space_id = {space} AND e.tenant_id = $1 AND """
-    + IN_SCOPE.replace("{}", "{{}}")
-    + """
-ORDER BY e.embedding::halfvec({dimensions}) <=> $5::halfvec({dimensions})
+WHERE e.space_id = %(space)d AND e.tenant_id = $1 AND {IN_SCOPE}
+ORDER BY e.embedding::halfvec(%(dimensions)d) <=> $5::halfvec(%(dimensions)d)
 LIMIT $6
 """
-)
 # BM25 as Lucene scores it: idf = ln(1 + (N - df + 0.5) / (df + 0.5)), term part
 # tf / (tf + k1 * (1 - b + b * length / average length)) with k1 = 1.2 and b = 0.75. The question's words
 # are OR-ed; N, df and the average are the tenant's, whatever the filter.
-BY_WORDS = (
-    """
+BY_WORDS = f"""
 WITH words AS MATERIALIZED (
     SELECT lexeme FROM unnest(tsvector_to_array(to_tsvector('english', $5))) AS lexeme
 ), corpus AS MATERIALIZED (
@@ -68,33 +69,26 @@ WITH words AS MATERIALIZED (
 ), weights AS (
     SELECT lexeme, ln(1 + (corpus.size - count(*) + 0.5) / (count(*) + 0.5)) AS idf
     FROM hits, corpus GROUP BY lexeme, corpus.size
+), ranked AS (
+    SELECT h.chunk_id,
+           sum(w.idf * h.tf / (h.tf + 1.2 * (0.25 + 0.75 * l.lexeme_count / corpus.average_length))) AS score
+    FROM hits h
+    JOIN weights w USING (lexeme)
+    JOIN chunk_lengths l USING (chunk_id)
+    JOIN documents d ON d.id = h.chunk_id
+    JOIN source_documents s ON s.id = d.source_id
+    CROSS JOIN corpus
+    WHERE {IN_SCOPE}
+    GROUP BY h.chunk_id
+    ORDER BY score DESC, h.chunk_id
+    LIMIT $6
 )
-SELECT h.chunk_id,
-       sum(w.idf * h.tf / (h.tf + 1.2 * (0.25 + 0.75 * l.lexeme_count / corpus.average_length))) AS score
-FROM hits h
-JOIN weights w USING (lexeme)
-JOIN chunk_lengths l USING (chunk_id)
-JOIN documents d ON d.id = h.chunk_id
+SELECT ranked.score, {PASSAGE}
+FROM ranked
+JOIN documents d ON d.id = ranked.chunk_id
 JOIN source_documents s ON s.id = d.source_id
-CROSS JOIN corpus
-WHERE """
-    + IN_SCOPE
-    + """
-GROUP BY h.chunk_id
-ORDER BY score DESC, h.chunk_id
-LIMIT $6
+ORDER BY ranked.score DESC, ranked.chunk_id
 """
-)
-PASSAGES = (
-    """
-SELECT d.id AS chunk_id, s.id AS document_id, s.source_document_id, s.title, s.uri, d.text,
-       d.start_char AS start, d.end_char AS "end", d.page, d.heading_path, d.chunk_index, d.token_count,
-       s.metadata
-FROM documents d
-JOIN source_documents s ON s.id = d.source_id AND s.current_version = d.version
-WHERE d.id = ANY($5) AND """
-    + IN_SCOPE
-)
 
 
 async def index_chunks(
@@ -126,22 +120,19 @@ async def by_vector(
     dimensions: int,
 ) -> list[Match]:
     """The nearest chunks by cosine; `score` is the cosine similarity, -1 to 1."""
-    statement = BY_VECTOR.format(space=int(space_id), dimensions=int(dimensions))
-    rows = await connection.fetch(statement, *_scope_values(scope), vector, limit)
-    return [Match(row["chunk_id"], row["score"]) for row in rows]
+    statement = BY_VECTOR % {"space": space_id, "dimensions": dimensions}
+    return [_match(row) for row in await connection.fetch(statement, *_scope_values(scope), vector, limit)]
 
 
 async def by_words(connection: Connection, scope: SearchScope, query: str, limit: int) -> list[Match]:
     """The best chunks by BM25 over the question's English lexemes; `score` is above 0, without a ceiling."""
-    rows = await connection.fetch(BY_WORDS, *_scope_values(scope), query, limit)
-    return [Match(row["chunk_id"], row["score"]) for row in rows]
+    return [_match(row) for row in await connection.fetch(BY_WORDS, *_scope_values(scope), query, limit)]
 
 
-async def passages(
-    connection: Connection, scope: SearchScope, chunk_ids: Sequence[UUID]
-) -> dict[UUID, Passage]:
-    rows = await connection.fetch(PASSAGES, *_scope_values(scope), list(chunk_ids))
-    return {row["chunk_id"]: Passage(**{**row, "heading_path": tuple(row["heading_path"])}) for row in rows}
+def _match(row: asyncpg.Record) -> Match:
+    fields = dict(row)
+    score = fields.pop("score")
+    return Match(Passage(**{**fields, "heading_path": tuple(fields["heading_path"])}), score)
 
 
 def _scope_values(scope: SearchScope) -> tuple[UUID, list[str], list[str], dict[str, object]]:

@@ -8,31 +8,32 @@ from uuid import UUID
 
 from db.pool import Connection
 from rag.documents import Chunk
-from rag.ports import NewVersion, StoredSource, StoredVersion
+from rag.ports import NewVersion, StoredSource, StoredVersion, Writer
 
 FIND = """
-SELECT s.id AS document_id, s.title, s.content_sha256, s.current_version AS version, v.chunk_count,
+SELECT s.id AS document_id, s.title, s.mime_type, s.content_sha256, s.current_version AS version,
+       s.acl = '{}' OR s.acl && $4::text[] AS visible,
        NOT EXISTS (
            SELECT FROM documents d
            WHERE d.source_id = s.id AND d.version = s.current_version AND NOT EXISTS (
                SELECT FROM chunk_embeddings e WHERE e.chunk_id = d.id AND e.space_id = $3)
        ) AS embedded
 FROM source_documents s
-JOIN source_versions v ON v.source_id = s.id AND v.version = s.current_version
 WHERE s.tenant_id = $1 AND s.source_document_id = $2
 """
-# The row lock makes two ingestions of the same source take turns; the later one wins as the next version.
+# Two ingestions of the same source take turns by the row's lock; the later one wins as the next version.
+# A source that the caller may not see is not updated, and then no row comes back.
 UPSERT = """
 INSERT INTO source_documents (tenant_id, source_document_id, title, uri, mime_type, content_sha256,
                               metadata, acl, current_version)
 VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'::jsonb), coalesce($8, '{}'::text[]), 1)
 ON CONFLICT (tenant_id, source_document_id) DO UPDATE SET
-    title = EXCLUDED.title, uri = EXCLUDED.uri, mime_type = EXCLUDED.mime_type,
+    title = EXCLUDED.title, uri = coalesce($4, source_documents.uri), mime_type = EXCLUDED.mime_type,
     content_sha256 = EXCLUDED.content_sha256,
     metadata = coalesce($7, source_documents.metadata), acl = coalesce($8, source_documents.acl),
-    current_version = (
-        SELECT max(v.version) + 1 FROM source_versions v WHERE v.source_id = source_documents.id),
+    current_version = source_documents.current_version + 1,
     status = 'ready', error = NULL, updated_at = now()
+WHERE source_documents.acl = '{}' OR source_documents.acl && $9::text[]
 RETURNING id AS document_id, current_version AS version
 """
 ADD_VERSION = """
@@ -64,11 +65,13 @@ WHERE s.id = $1 AND v.version = coalesce($2, s.current_version) AND (s.acl = '{}
 """
 DESCRIBE = """
 UPDATE source_documents
-SET metadata = coalesce($2, metadata), acl = coalesce($3, acl), updated_at = now()
-WHERE id = $1 AND (metadata IS DISTINCT FROM coalesce($2, metadata) OR acl IS DISTINCT FROM coalesce($3, acl))
+SET metadata = coalesce($2, metadata), acl = coalesce($3, acl), uri = coalesce($4, uri), updated_at = now()
+WHERE id = $1 AND (acl = '{}' OR acl && $5::text[])
+  AND (metadata, acl, uri) IS DISTINCT FROM (coalesce($2, metadata), coalesce($3, acl), coalesce($4, uri))
 """
 DELETE = "DELETE FROM source_documents WHERE id = $1 AND (acl = '{}' OR acl && $2::text[]) RETURNING id"
-ANY = "SELECT EXISTS (SELECT FROM source_documents)"
+# The lock keeps a deletion waiting until an answer that quotes these sources is stored.
+STILL_THERE = "SELECT id FROM source_documents WHERE id = ANY($1) FOR SHARE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +96,17 @@ class SourceRow:
 
 
 async def find(
-    connection: Connection, tenant_id: UUID, source_document_id: str, *, space_id: int
+    connection: Connection, owner: Writer, source_document_id: str, *, space_id: int
 ) -> StoredSource | None:
-    row = await connection.fetchrow(FIND, tenant_id, source_document_id, space_id)
+    row = await connection.fetchrow(FIND, owner.tenant_id, source_document_id, space_id, list(owner.groups))
     return StoredSource(**row) if row else None
 
 
-async def upsert(connection: Connection, tenant_id: UUID, new: NewVersion) -> StoredVersion:
-    """Lock or make the source and give it its next version number."""
+async def upsert(connection: Connection, owner: Writer, new: NewVersion) -> StoredVersion | None:
+    """Lock or make the source and give it its next version number; None if its access list forbids it."""
     row = await connection.fetchrow(
         UPSERT,
-        tenant_id,
+        owner.tenant_id,
         new.source_document_id,
         new.title,
         new.uri,
@@ -111,9 +114,9 @@ async def upsert(connection: Connection, tenant_id: UUID, new: NewVersion) -> St
         new.content_sha256,
         None if new.metadata is None else dict(new.metadata),
         None if new.acl is None else list(new.acl),
+        list(owner.groups),
     )
-    assert row is not None, "an upsert returns its row"  # noqa: S101 - narrows the type
-    return StoredVersion(**row)
+    return StoredVersion(**row) if row else None
 
 
 async def add_version(
@@ -197,14 +200,18 @@ async def text(
 async def describe(
     connection: Connection,
     document_id: UUID,
+    groups: Sequence[str],
     *,
     metadata: Mapping[str, Any] | None,
     acl: Sequence[str] | None,
+    uri: str | None,
 ) -> bool:
-    """Change metadata or access list; whether anything changed."""
+    """Change what is not None; whether anything changed."""
     fields = None if metadata is None else dict(metadata)
-    status = await connection.execute(DESCRIBE, document_id, fields, None if acl is None else list(acl))
-    return status != "UPDATE 0"
+    changed = await connection.execute(
+        DESCRIBE, document_id, fields, None if acl is None else list(acl), uri, list(groups)
+    )
+    return changed != "UPDATE 0"
 
 
 async def delete(connection: Connection, groups: Sequence[str], document_id: UUID) -> bool:
@@ -212,6 +219,6 @@ async def delete(connection: Connection, groups: Sequence[str], document_id: UUI
     return await connection.fetchval(DELETE, document_id, list(groups)) is not None
 
 
-async def has_any(connection: Connection) -> bool:
-    found: bool = await connection.fetchval(ANY)
-    return found
+async def still_there(connection: Connection, document_ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these sources exist; they go on existing until the transaction ends."""
+    return {row["id"] for row in await connection.fetch(STILL_THERE, list(document_ids))}

@@ -13,8 +13,9 @@ INSERT INTO traces (tenant_id, request_id, conversation_id, subject, user_id, st
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 RETURNING id
 """
-LATEST = """
-SELECT id, subject FROM traces WHERE tenant_id = $1 AND request_id = $2 ORDER BY created_at DESC LIMIT 1
+# A client may send the same id again, and another client by chance or intent the same one too.
+OF_REQUEST = """
+SELECT id, subject FROM traces WHERE tenant_id = $1 AND request_id = $2 ORDER BY created_at DESC LIMIT 100
 """
 
 
@@ -74,7 +75,6 @@ async def add(connection: Connection, tenant_id: UUID, trace: Trace) -> UUID:
     return trace_id
 
 
-async def latest(connection: Connection, tenant_id: UUID, request_id: str) -> TraceKey | None:
-    """The newest trace of a request id: a client that retries may send the same one again."""
-    row = await connection.fetchrow(LATEST, tenant_id, request_id)
-    return TraceKey(**row) if row else None
+async def of_request(connection: Connection, tenant_id: UUID, request_id: str) -> list[TraceKey]:
+    """The traces of a request id, newest first."""
+    return [TraceKey(**row) for row in await connection.fetch(OF_REQUEST, tenant_id, request_id)]

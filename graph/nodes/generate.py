@@ -69,7 +69,8 @@ async def _write(
     write: StreamWriter,
 ) -> None:
     async for sentence in verified_sentences(_pieces(draft, chat, messages), passages):
-        write(Released(sentence.text, sentence.citations))
+        if sentence.text:
+            write(Released(sentence.text, sentence.citations))
         draft.text += sentence.text
         draft.citations.extend(sentence.citations)
         draft.removed += sentence.removed

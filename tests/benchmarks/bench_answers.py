@@ -106,7 +106,7 @@ async def _ingest(services: Services, dataset: SquadDataset) -> dict[UUID, str]:
     for number, paragraph in enumerate(dataset.paragraphs):
         title = paragraph.article.replace("_", " ")
         upload = read_text(paragraph.text, title=title, labels=Labels(source_document_id=str(number)))
-        ingested = await services.ingestor.ingest(tenant_id, upload)
+        ingested = await services.ingestor.ingest(services.default_identity.writer(), upload)
         async with services.database.tenant(tenant_id) as connection:
             texts[ingested.document_id] = await sources.text(connection, (), ingested.document_id) or ""
     return texts

@@ -193,6 +193,7 @@ TABLES = [
         citation_index integer NOT NULL,
         chunk_id uuid NOT NULL,
         document_id uuid NOT NULL,
+        statement text,
         quote text,
         start_char integer NOT NULL,
         end_char integer NOT NULL,

@@ -1,17 +1,20 @@
 """Answers that don't come to a good end: what the client is told, and what is kept."""
 
+import asyncio
 import json
 
 import pytest
 
 from app.answering import Answerer, Run
+from app.ingestion import delete_document
 from app.schemas import ChatRequest
 from app.services import Services
 from app.streaming import stream_answer
 from graph.build import build_answer_graph
+from graph.events import AnswerEvent, Released
 from graph.state import AnswerContext
 from rag.errors import ModelError
-from rag.ingest import Labels, read_text
+from rag.ingest import Labels, Upload, read_text
 from rag.models.registry import ChatModel
 from tests.unit.graph.doubles import ScriptedChatModel, SlowChatModel
 
@@ -21,7 +24,7 @@ SENTENCE = "The lighthouse has 199 steps."
 @pytest.fixture
 async def services(services: Services) -> Services:
     upload = read_text(SENTENCE, title="Lighthouse", labels=Labels())
-    await services.ingestor.ingest(services.default_identity.tenant_id, upload)
+    await services.ingestor.ingest(services.default_identity.writer(), upload)
     return services
 
 
@@ -103,6 +106,73 @@ async def test_a_client_that_goes_ends_generation(services: Services) -> None:
             break
     await stream.aclose()
     assert (await stored(services, "gone"))["error"] == "client_closed"
+
+
+async def test_a_client_that_goes_at_the_very_end_leaves_a_whole_trace(services: Services) -> None:
+    asked = answerer(services, ScriptedChatModel(pieces=[f"{SENTENCE} [1]"]))
+    for number in range(10):
+        stream = stream_answer(asked, await begin(asked, services, f"end-{number}"))
+        async for part in stream:
+            if part.startswith(b"event: token"):
+                break
+        await stream.aclose()
+        assert (await stored(services, f"end-{number}"))["error"] in {None, "client_closed"}
+
+
+async def test_a_document_deleted_while_it_is_quoted_leaves_no_word(services: Services) -> None:
+    identity = services.default_identity
+    secret = "The pearl lies under the third chestnut."
+    upload = read_text(secret, title="Pearl", labels=Labels())
+    ingested = await services.ingestor.ingest(identity.writer(), upload)
+    asked = answerer(services, ScriptedChatModel(pieces=["Under the third chestnut lies the pearl. [1]"]))
+    request = ChatRequest(query="Where does the pearl lie?", top_k=1)
+    run = await asked.begin(identity, request, request_id="deleted-meanwhile")
+
+    async def delete_first(event: AnswerEvent) -> None:
+        if isinstance(event, Released):
+            await delete_document(services.database, identity.tenant_id, (), ingested.document_id)
+
+    response = await asked.answer(run, delete_first)
+    assert "chestnut" in response.answer
+    assert (await stored(services, "deleted-meanwhile"))["answer"] == "[removed]"
+    async with services.database.tenant(identity.tenant_id) as connection:
+        left = await connection.fetchval(
+            "SELECT count(*) FROM message_citations WHERE quote || statement LIKE '%chestnut%'"
+        )
+        messages = await connection.fetchval("SELECT count(*) FROM messages WHERE content LIKE '%chestnut%'")
+    assert (left, messages) == (0, 0)
+
+
+async def test_a_paraphrase_of_a_document_goes_with_it(services: Services) -> None:
+    identity = services.default_identity
+    upload = read_text("The opal lies behind the old walnut tree.", title="Opal", labels=Labels())
+    ingested = await services.ingestor.ingest(identity.writer(), upload)
+    asked = answerer(services, ScriptedChatModel(pieces=["Behind the old walnut lies the opal. [1]"]))
+    request = ChatRequest(query="Where does the opal lie?", top_k=1)
+    await asked.answer(await asked.begin(identity, request, request_id="paraphrased"))
+    assert "walnut" in str((await stored(services, "paraphrased"))["answer"])
+    await delete_document(services.database, identity.tenant_id, (), ingested.document_id)
+    assert (await stored(services, "paraphrased"))["answer"] == "[removed]"
+
+
+async def test_a_search_beside_a_version_switch_sees_one_of_the_versions(services: Services) -> None:
+    identity = services.default_identity
+    upload = read_text("The quince ripens in October.", title="Quince", labels=Labels())
+    await services.ingestor.ingest(identity.writer(), upload)
+    switching = asyncio.create_task(_switch(services, upload, times=20))
+    found = []
+    while not switching.done():
+        found.append(
+            (await services.retriever.retrieve("When does the quince ripen?", identity.scope())).passages
+        )
+    await switching
+    assert len(found) > 3
+    assert {sum("quince" in p.passage.text for p in passages) for passages in found} == {1}
+
+
+async def _switch(services: Services, upload: Upload, *, times: int) -> None:
+    for _ in range(times):
+        await services.ingestor.ingest(services.default_identity.writer(), upload, force=True)
 
 
 async def test_a_slow_stream_is_kept_alive(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,6 +86,48 @@ async def test_one_bad_file_keeps_all_of_its_request_out(client: httpx.AsyncClie
     assert listed.json()["documents"] == []
 
 
+async def test_a_file_that_fails_does_not_hide_the_others(client: httpx.AsyncClient) -> None:
+    closed = await ingest_text(client, "Salaries.", source_document_id="closed.txt", acl=["hr"])
+    assert closed["status"] == "succeeded"
+    response = await upload(
+        client, ("open.txt", b"Open.", "text/plain"), ("closed.txt", b"Mine now.", "text/plain")
+    )
+    jobs = response.json()["jobs"]
+    assert [job["status"] for job in jobs] == ["succeeded", "failed"]
+    assert "taken" in jobs[1]["error"]
+    alone = await upload(client, ("closed.txt", b"Mine now.", "text/plain"), acl="")
+    assert alone.status_code in {409, 422}
+    assert (await client.get(f"/documents/{closed['document_id']}/text")).status_code == 404
+
+
+async def test_uploads_without_a_name_do_not_replace_each_other(client: httpx.AsyncClient) -> None:
+    parts = [
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename=""\r\n\r\n' + text + b"\r\n--x--\r\n"
+        for text in (b"One nameless.", b"Another nameless.")
+    ]
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answers = [await client.post("/ingest", params=WAIT, content=part, headers=headers) for part in parts]
+    names = [answer.json().get("source_document_id", answer.status_code) for answer in answers]
+    assert len(set(names)) == 2 or names == [422, 422]
+
+
+@pytest.mark.parametrize("name", ["字" * 1000, "x" * 1025, " "])
+async def test_a_name_that_cannot_be_indexed_is_refused(client: httpx.AsyncClient, name: str) -> None:
+    response = await client.post("/ingest", json={"text": "x", "title": "x", "source_document_id": name})
+    assert response.status_code == 422
+    response = await upload(client, (name + ".txt", b"x", "text/plain"))
+    assert response.status_code in ({422} if len(name) > 1 else {200, 422})
+
+
+async def test_a_uri_is_kept_and_can_be_changed(client: httpx.AsyncClient) -> None:
+    made = await ingest_text(client, "Uri one.", source_document_id="uri", uri="https://example.com/1")
+    url = f"/documents/{made['document_id']}"
+    await ingest_text(client, "Uri two.", source_document_id="uri")
+    assert (await client.get(url)).json()["uri"] == "https://example.com/1"
+    await ingest_text(client, "Uri two.", source_document_id="uri", uri="https://example.com/2")
+    assert (await client.get(url)).json()["uri"] == "https://example.com/2"
+
+
 async def test_documents_are_listed_page_by_page(client: httpx.AsyncClient) -> None:
     for number in range(5):
         await ingest_text(client, f"Page test {number}.", source_document_id=f"page-{number}")

@@ -95,6 +95,30 @@ async def test_every_error_is_a_problem(
     assert response.json()["status"] == status
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "rebind.evil.example"}, 400),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "localhost:8000", "Origin": "http://localhost:8000"}, 200),
+    ],
+)
+async def test_web_pages_of_other_origins_are_refused(
+    client: httpx.AsyncClient, headers: dict[str, str], status: int
+) -> None:
+    response = await client.get("/documents", headers=headers)
+    assert response.status_code == status
+    if status != 200:
+        assert response.headers["content-type"] == PROBLEM
+        assert response.json()["request_id"] == response.headers["x-request-id"]
+
+
+async def test_an_empty_list_of_sources_is_not_all_of_them(client: httpx.AsyncClient) -> None:
+    response = await client.post("/search", json={"query": "x", "filters": {"source_document_id": []}})
+    assert response.status_code == 422
+
+
 async def test_health_says_what_is_there(client: httpx.AsyncClient) -> None:
     assert (await client.get("/health/live")).json()["status"] == "ok"
     for path in ("/health/ready", "/health"):

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
-from uuid import UUID
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.documents import Document
@@ -69,7 +68,7 @@ class ListSearch:
     """Both legs find all passages, in the order given; a leg can be broken."""
 
     def __init__(self, passages: Sequence[Passage], *, broken: Sequence[str] = ()) -> None:
-        self._passages = {passage.chunk_id: passage for passage in passages}
+        self._passages = passages
         self._broken = broken
 
     async def by_vector(self, scope: SearchScope, vector: Sequence[float], limit: int) -> list[Match]:
@@ -78,13 +77,10 @@ class ListSearch:
     async def by_words(self, scope: SearchScope, query: str, limit: int) -> list[Match]:
         return self._found("lexical")
 
-    async def passages(self, scope: SearchScope, chunk_ids: Sequence[UUID]) -> list[Passage]:
-        return [self._passages[chunk_id] for chunk_id in chunk_ids]
-
     def _found(self, leg: str) -> list[Match]:
         if leg in self._broken:
             raise UnavailableError(f"the {leg} leg is broken")
-        return [Match(chunk_id, 0.9 - 0.1 * n) for n, chunk_id in enumerate(self._passages)]
+        return [Match(passage, 0.9 - 0.1 * n) for n, passage in enumerate(self._passages)]
 
 
 class LengthEmbeddings(Embeddings):

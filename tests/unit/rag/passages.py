@@ -7,11 +7,14 @@ from rag.ports import Passage
 from rag.retrieve import RetrievedPassage
 
 
-def make_passage(text: str, *, number: int = 1, start: int = 0, title: str = "Handbook") -> Passage:
+def make_passage(
+    text: str, *, number: int = 1, start: int = 0, title: str = "Handbook", version: int = 1
+) -> Passage:
     return Passage(
         chunk_id=UUID(int=number),
         document_id=UUID(int=1000 + number),
         source_document_id=f"doc-{number}",
+        version=version,
         title=title,
         uri=None,
         text=text,

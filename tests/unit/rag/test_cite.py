@@ -28,10 +28,34 @@ def test_a_paraphrase_is_cited_with_the_sentence_that_says_it() -> None:
 
 
 def test_a_citation_of_the_wrong_source_is_removed() -> None:
-    checked = verify_sentence("Passwords must have at least 14 characters. [1]", [VACATION, PASSWORDS])
-    assert checked.text == "Passwords must have at least 14 characters."
-    assert checked.citations == ()
-    assert checked.removed == 1
+    checked = verify_sentence("Passwords must have at least 14 characters. [1]", [VACATION])
+    assert (checked.text, checked.citations, checked.removed) == ("", (), 1)
+
+
+def test_a_claim_without_a_citation_that_holds_is_given_to_the_source_that_supports_it() -> None:
+    for sentence in ("Passwords must have at least 14 characters. [1] ", "Passwords have 14 characters. "):
+        checked = verify_sentence(sentence, [VACATION, PASSWORDS])
+        assert checked.text == sentence.replace(" [1]", "").rstrip() + " [2] "
+        assert [citation.index for citation in checked.citations] == [2]
+
+
+def test_a_claim_that_no_source_supports_goes() -> None:
+    assert verify_sentence("The moon is made of cheese. ", [VACATION, PASSWORDS]).text == ""
+    assert verify_sentence("Yes. ", [VACATION, PASSWORDS]).text == "Yes. "
+
+
+def test_a_documents_own_markers_are_quoted_unchanged() -> None:
+    source = make_passage("The river is 2525 kilometres long [3]. It ends in a delta.")
+    sentence = "The river is 2525 kilometres long [3]. [1]"
+    checked = verify_sentence(sentence, [source])
+    assert checked.text == sentence
+    assert checked.citations[0].quote == "The river is 2525 kilometres long [3]."
+
+
+def test_a_part_of_a_word_is_no_quotation() -> None:
+    source = make_passage("Now in November 2014 it rained.")
+    for statement in ("No", "4", "0"):
+        assert verify_sentence(f"{statement} [1]", [source]).citations == ()
 
 
 def test_of_several_citations_only_those_that_hold_stay() -> None:
@@ -46,7 +70,8 @@ def test_a_number_that_the_source_does_not_have_refutes_the_citation() -> None:
 
 def test_a_source_that_is_not_there_cannot_be_cited() -> None:
     checked = verify_sentence("Passwords must have at least 14 characters. [7][0]", [PASSWORDS])
-    assert (checked.text, checked.removed) == ("Passwords must have at least 14 characters.", 2)
+    assert checked.text == "Passwords must have at least 14 characters. [1]"
+    assert (checked.removed, [citation.index for citation in checked.citations]) == (2, [1])
 
 
 def test_support_is_the_share_of_content_words() -> None:

@@ -33,7 +33,7 @@ async def test_the_size_of_the_pieces_does_not_matter() -> None:
 
 
 async def test_nothing_is_released_before_a_citation_holds() -> None:
-    opening = "Here is what I know. "
+    opening = "Yes. "
     pieces: list[str] = []
 
     async def watched() -> AsyncIterator[str]:
