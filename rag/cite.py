@@ -102,9 +102,8 @@ def _claims(statement: str) -> bool:
 def _attributed(sentence: VerifiedSentence, sources: Sequence[Passage]) -> VerifiedSentence:
     """The sentence with a marker of the source that supports it best; without text where none does."""
     statement = sentence.text.strip()
-    candidates = [(support(statement, _context(source)), -n) for n, source in enumerate(sources, start=1)]
-    best, number = max(candidates, default=(0.0, 0))
-    citation = _check(statement, -number, sources) if best else None
+    best = max(sources, key=lambda source: support(statement, _context(source)), default=None)
+    citation = _check(statement, sources.index(best) + 1, sources) if best else None
     if citation is None:
         return VerifiedSentence("", (), sentence.removed)
     end = len(sentence.text.rstrip())
@@ -167,4 +166,4 @@ def _best_span(statement: str, text: str) -> tuple[int, int]:
         start, end = window
         return len(wanted & set(content_words(text[start:end]))), start - end
 
-    return max(windows, key=quality)
+    return max(windows, key=quality, default=(0, len(text)))
