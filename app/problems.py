@@ -132,7 +132,9 @@ async def _on_validation_error(request: Request, exc: Exception) -> JSONResponse
 def _field(error: Mapping[str, Any]) -> ProblemField:
     # The input itself is left out: it may be huge, private, or not even encodable.
     location = [printable(part) if isinstance(part, str) else part for part in error["loc"]]
-    return ProblemField(location=location, message=printable(error["msg"]), code=error["type"])
+    return ProblemField(
+        location=location, message=printable(error["msg"].removeprefix("Value error, ")), code=error["type"]
+    )
 
 
 def printable(text: str) -> str:

@@ -1,16 +1,26 @@
 """What goes over HTTP. Requests refuse unknown fields, NUL characters and lone surrogates."""
 
+import math
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+)
 
 from rag.errors import InvalidInputError
 from rag.ingest import check_name
 from rag.ports import SearchScope
 from rag.retrieve import RetrievedPassage, Strategy
 
+MAX_VALUE_LENGTH = 4096  # characters
 MAX_METADATA_KEYS = 64  # filterable fields, not a document store
 
 
@@ -32,6 +42,21 @@ def _indexable(text: str) -> str:
     return text
 
 
+def _plain_value(value: object) -> object:
+    """A metadata value: one message for all that it may not be, instead of one for each kind it could be."""
+    if isinstance(value, str) and len(value) <= MAX_VALUE_LENGTH:
+        return _storable(value)
+    if isinstance(value, bool) or (isinstance(value, int) and -(2**63) <= value < 2**63):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    raise ValueError(f"must be a text of at most {MAX_VALUE_LENGTH} characters, a number or a boolean")
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be blank")
@@ -41,9 +66,25 @@ def _not_blank(text: str) -> str:
 Text = Annotated[str, AfterValidator(_storable)]
 Visible = Annotated[Text, AfterValidator(_not_blank)]
 Name = Annotated[Visible, Field(min_length=1, max_length=1024), AfterValidator(_indexable)]
+OneOrMore = Annotated[
+    list[Name],
+    Field(min_length=1, max_length=1000),
+    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
+]
 Title = Annotated[Visible, Field(min_length=1, max_length=1024)]
-Number = Annotated[int, Field(ge=-(2**63), lt=2**63)] | Annotated[float, Field(allow_inf_nan=False)]
-Value = bool | Number | Annotated[Text, Field(max_length=4096)]
+Value = Annotated[
+    bool | int | float | str,
+    PlainValidator(_plain_value),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "boolean"},
+                {"type": "number"},
+                {"type": "string", "maxLength": MAX_VALUE_LENGTH},
+            ]
+        }
+    ),
+]
 Key = Annotated[Text, Field(min_length=1, max_length=256)]
 Metadata = Annotated[dict[Key, Value], Field(max_length=MAX_METADATA_KEYS)]
 Group = Annotated[Text, Field(min_length=1, max_length=256)]
@@ -58,17 +99,14 @@ class Request(BaseModel):
 class Filters(Request):
     """Narrow a search: only sources of these names, with all of these metadata values."""
 
-    source_document_id: Name | Annotated[list[Name], Field(min_length=1, max_length=1000)] | None = None
+    source_document_id: OneOrMore | None = None
     metadata: Metadata = {}
 
     def narrow(self, scope: SearchScope) -> SearchScope:
-        names = self.source_document_id
-        if names is None:
-            names = []
         return SearchScope(
             tenant_id=scope.tenant_id,
             groups=scope.groups,
-            source_document_ids=(names,) if isinstance(names, str) else tuple(names),
+            source_document_ids=tuple(self.source_document_id or ()),
             metadata=self.metadata,
         )
 

@@ -43,7 +43,7 @@ def main() -> int:
     try:
         response = asyncio.run(ask(ChatRequest(query=parser.parse_args().question)))
     except ValidationError as exc:
-        print(f"Cannot ask: {exc.errors()[0]['msg']}", file=sys.stderr)
+        print(f"Cannot ask: {exc.errors()[0]['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         return 2
     except (GroundworkError, TimeoutError) as exc:
         print(f"Cannot answer: {exc}", file=sys.stderr)

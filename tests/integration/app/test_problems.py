@@ -51,6 +51,29 @@ async def test_the_problem_names_the_field(client: httpx.AsyncClient) -> None:
     assert "greater than or equal to 1" in error["message"]
 
 
+@pytest.mark.parametrize(
+    ("body", "location", "message"),
+    [
+        ({"query": " "}, ["body", "query"], "must not be blank"),
+        ({"query": "x", "metadata": {"a": [1]}}, ["body", "metadata", "a"], "must be a text of at most"),
+        (
+            {"query": "x", "filters": {"source_document_id": []}},
+            ["body", "filters", "source_document_id"],
+            "at least 1 item",
+        ),
+    ],
+)
+async def test_a_mistake_is_one_plain_message(
+    client: httpx.AsyncClient, body: dict[str, object], location: list[str], message: str
+) -> None:
+    problem = (await client.post("/chat", json=body)).json()
+    (error,) = problem["errors"]
+    assert error["location"] == location
+    assert message in error["message"]
+    assert "Value error" not in problem["detail"]
+    assert "function" not in problem["detail"]
+
+
 @pytest.mark.parametrize("path", ["/chat", "/search", "/feedback"])
 async def test_a_body_of_ten_megabytes_is_refused(client: httpx.AsyncClient, path: str) -> None:
     content = b'{"query": "' + b"a" * 10 * 1024 * 1024 + b'"}'
