@@ -12,6 +12,7 @@ from app.streaming import HEADERS, stream_answer
 
 router = APIRouter(tags=["chat"])
 
+CLIENT_CLOSED = 499  # nginx's number for it; HTTP has none
 WATCH_S = 0.5  # how long a model may work for a client that has gone
 
 STREAM_RESPONSE: dict[int | str, dict[str, Any]] = {
@@ -38,14 +39,16 @@ async def chat(
     return await _unless_gone(request, services.answerer.answer(run))
 
 
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, ChatResponse]) -> ChatResponse:
-    """The result of `work`, which is ended when the client goes."""
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, ChatResponse]) -> ChatResponse | Response:
+    """The result of `work`; when the client goes, its end, and a status for the log that nobody reads."""
     working, watching = asyncio.create_task(work), asyncio.create_task(_gone(request))
     try:
         await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             working.cancel()
-        return await working
+            await asyncio.gather(working, return_exceptions=True)
+            return Response(status_code=CLIENT_CLOSED)
+        return working.result()
     finally:
         watching.cancel()
         working.cancel()
