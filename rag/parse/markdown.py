@@ -18,7 +18,7 @@ from rag.parse.types import FileType
 _FRONT_MATTER = re.compile(
     r"---[ \t]*\n"
     r"(?=[^\n]*\S)"  # a rule before a paragraph is followed by a blank line
-    r"(?:(?!(?:---|\.\.\.)[ \t]*(?:\n|\Z))[^\n]*\n)*+"
+    r"(?:(?!(?:---|\.\.\.)[ \t]*(?:\n|\Z))[^\n]*\n)*"
     r"(?:---|\.\.\.)[ \t]*(?=\n|\Z)"
 )
 _YAML_KEY = re.compile(r"^[A-Za-z_][\w.-]*[ \t]*:(?:[ \t\n]|\Z)", re.MULTILINE)
