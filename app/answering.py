@@ -18,8 +18,8 @@ from graph.events import AnswerEvent, Finished, Released, SourcesChosen
 from graph.state import AnswerContext, AnswerState
 from rag.cite import Citation
 from rag.errors import GroundworkError, NotFoundError
+from rag.ports import RetrievedPassage
 from rag.prompt import PROMPT_VERSION
-from rag.retrieve import RetrievedPassage
 
 log = structlog.get_logger(__name__)
 
@@ -275,12 +275,13 @@ class Answerer:
 
 
 def _retrieved(rank: int, found: RetrievedPassage) -> dict[str, Any]:
-    match = found.match
     return {
         "rank": rank,
-        "chunk_id": str(match.chunk_id),
+        "chunk_id": str(found.passage.chunk_id),
         "document_id": str(found.passage.document_id),
-        "score": match.score,
-        "vector": {"rank": match.vector_rank, "score": match.vector_score},
-        "lexical": {"rank": match.lexical_rank, "score": match.lexical_score},
+        "score": found.score,
+        "vector": {"rank": found.vector_rank, "score": found.vector_score},
+        "lexical": {"rank": found.lexical_rank, "score": found.lexical_score},
+        "fused": {"rank": found.fused_rank, "score": found.fused_score},
+        "rerank": {"rank": found.rerank_rank, "score": found.rerank_score},
     }

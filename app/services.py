@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from langchain_core.documents.compressor import BaseDocumentCompressor
+
 from app.access.identity import Identity
 from app.answering import Answerer
 from app.ingestion import IngestionJobs, open_ingestion_jobs
@@ -13,6 +15,7 @@ from db.addresses import DatabaseLogins
 from db.bootstrap import embedded_database
 from db.migrate import ensure_embedding_space, migrate
 from db.pool import Database, open_database
+from db.reindex import reindex_words
 from db.repositories import spaces, tenants
 from db.stores import EmbeddingSpace, PostgresChunkSearch, PostgresSourceStore
 from feedback.collect import FeedbackCollector
@@ -20,7 +23,13 @@ from graph.build import build_answer_graph
 from graph.state import AnswerContext
 from rag.errors import UnavailableError
 from rag.ingest import Ingestor
-from rag.models.registry import EmbeddingModel, LocalModels, load_chat_models, load_embedding_model
+from rag.models.registry import (
+    EmbeddingModel,
+    LocalModels,
+    load_chat_models,
+    load_embedding_model,
+    load_reranker,
+)
 from rag.retrieve import Retriever
 
 
@@ -32,6 +41,7 @@ class Services:
     database: Database
     default_identity: Identity
     retriever: Retriever
+    reranker: BaseDocumentCompressor | None
     answerer: Answerer
     ingestor: Ingestor
     jobs: IngestionJobs
@@ -70,7 +80,21 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
         async with database.system() as connection:
             tenant = await tenants.ensure(connection, slug="default", name="Default")
         identity = Identity(tenant.id)
-        retriever = Retriever(PostgresChunkSearch(database, space), embedding.embeddings)
+        retriever = Retriever(
+            PostgresChunkSearch(database, space),
+            embedding.embeddings,
+            dimensions=space.dimensions,
+            fusion=embedding.fusion,
+        )
+        reranker = load_reranker(settings.rerank_model)
+        context = AnswerContext(
+            scope=identity.scope(),
+            retriever=retriever,
+            reranker=reranker,
+            chat_models=tuple(load_chat_models(settings.chat_model, local)),
+            context_tokens=settings.context_tokens,
+            relevance_floor=settings.relevance_floor,
+        )
         ingestor = Ingestor(
             PostgresSourceStore(database, space),
             embedding,
@@ -82,7 +106,8 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             database=database,
             default_identity=identity,
             retriever=retriever,
-            answerer=_answerer(settings, database, identity, retriever, local),
+            reranker=reranker,
+            answerer=_answerer(settings, database, context),
             ingestor=ingestor,
             jobs=await stack.enter_async_context(open_ingestion_jobs(database, ingestor)),
             feedback=FeedbackCollector(database),
@@ -94,9 +119,15 @@ async def _settle(task: "asyncio.Task[EmbeddingModel]") -> None:
 
 
 async def prepare_schema(logins: DatabaseLogins, embedding: EmbeddingModel) -> None:
-    """Bring the schema to the newest version, with a space for the embedding model's vectors."""
+    """Bring the schema to the newest version, with a space for the embedding model's vectors.
+
+    Words that were indexed by an earlier version are indexed anew, which takes about a second for a thousand
+    chunks; meanwhile other processes' searches find them by their vectors.
+    """
     await migrate(logins.owner)
     await ensure_embedding_space(logins.owner, model=embedding.name, dimensions=embedding.dimensions)
+    async with open_database(logins, app_connections=1) as database:
+        await reindex_words(database)
 
 
 async def _embedding_space(database: Database, embedding: EmbeddingModel) -> EmbeddingSpace:
@@ -107,17 +138,7 @@ async def _embedding_space(database: Database, embedding: EmbeddingModel) -> Emb
     return EmbeddingSpace(space_id, embedding.dimensions)
 
 
-def _answerer(
-    settings: Settings, database: Database, identity: Identity, retriever: Retriever, local: LocalModels
-) -> Answerer:
-    context = AnswerContext(
-        scope=identity.scope(),
-        retriever=retriever,
-        reranker=None,
-        chat_models=tuple(load_chat_models(settings.chat_model, local)),
-        context_tokens=settings.context_tokens,
-        relevance_floor=settings.relevance_floor,
-    )
+def _answerer(settings: Settings, database: Database, context: AnswerContext) -> Answerer:
     return Answerer(
         database,
         build_answer_graph(),

@@ -37,7 +37,7 @@ class Settings(BaseSettings):
 
     chat_model: str = "local:extractive"
     embedding_model: str = "local:all-MiniLM-L6-v2"
-    rerank_model: Literal["none"] = "none"
+    rerank_model: str = "none"
     chunk_tokens: Annotated[int, Field(ge=32, le=8192)] = 512
     chunk_overlap_tokens: Annotated[int, Field(ge=0, le=1024)] = 30
     top_k: Annotated[int, Field(ge=1, le=50)] = 8

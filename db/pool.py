@@ -24,6 +24,9 @@ SESSION_SETTINGS = {
     "application_name": "groundwork",
     "search_path": "public",
     "timezone": "UTC",
+    # Planning the search statement takes longer than running it; its plan does not hang on the values.
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",  # compiling pays for seconds of work, not for milliseconds
     # A filtered HNSW scan goes on until it has found enough, in exact distance order.
     "hnsw.iterative_scan": "strict_order",
     "hnsw.ef_search": "100",

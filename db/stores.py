@@ -6,9 +6,18 @@ from typing import Any
 from uuid import UUID
 
 from db.pool import Database
-from db.repositories import search, sources, tenants
+from db.repositories import search, search_index, sources, tenants
+from db.repositories.search_index import ChunkWords
 from rag.errors import ConflictError
-from rag.ports import Match, NewVersion, SearchScope, StoredSource, StoredVersion, Writer
+from rag.ports import (
+    Findings,
+    NewVersion,
+    SearchQuery,
+    SearchScope,
+    StoredSource,
+    StoredVersion,
+    Writer,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,26 +29,17 @@ class EmbeddingSpace:
 
 
 class PostgresChunkSearch:
-    """`rag.ports.ChunkSearch`. Each call is a transaction of its own, so the legs can run side by side."""
+    """`rag.ports.ChunkSearch`. A search is one statement in a transaction of its own."""
 
     def __init__(self, database: Database, space: EmbeddingSpace) -> None:
         self._database = database
         self._space = space
 
-    async def by_vector(self, scope: SearchScope, vector: Sequence[float], limit: int) -> list[Match]:
+    async def search(self, scope: SearchScope, query: SearchQuery) -> Findings:
         async with self._database.tenant(scope.tenant_id) as connection:
-            return await search.by_vector(
-                connection,
-                scope,
-                vector,
-                limit,
-                space_id=self._space.id,
-                dimensions=self._space.dimensions,
+            return await search.search(
+                connection, scope, query, space_id=self._space.id, dimensions=self._space.dimensions
             )
-
-    async def by_words(self, scope: SearchScope, query: str, limit: int) -> list[Match]:
-        async with self._database.tenant(scope.tenant_id) as connection:
-            return await search.by_words(connection, scope, query, limit)
 
 
 class PostgresSourceStore:
@@ -60,15 +60,15 @@ class PostgresSourceStore:
             if stored is None:
                 raise ConflictError(f"the name {new.source_document_id!r} is taken")
             await sources.add_version(connection, tenant_id, stored, new)
-            chunk_ids = await sources.add_chunks(connection, tenant_id, stored, new.chunks)
-            await search.index_chunks(
-                connection,
-                tenant_id,
-                document_id=stored.document_id,
-                version=stored.version,
-                space_id=self._space.id,
-                embeddings=list(zip(chunk_ids, new.vectors, strict=True)),
+            numbers = await sources.add_chunks(connection, tenant_id, stored, new)
+            source_id = stored.document_id
+            await search_index.remove_vectors(connection, source_id)
+            await search_index.remove_words(connection, source_id)
+            vectors = list(zip(numbers, new.vectors, strict=True))
+            await search_index.add_vectors(
+                connection, tenant_id, source_id, space_id=self._space.id, vectors=vectors
             )
+            await search_index.add_words(connection, tenant_id, source_id, _chunk_words(new, numbers))
             await tenants.advance_corpus_version(connection, tenant_id)
             return stored
 
@@ -87,3 +87,10 @@ class PostgresSourceStore:
             )
             if changed:
                 await tenants.advance_corpus_version(connection, writer.tenant_id)
+
+
+def _chunk_words(new: NewVersion, numbers: Sequence[int]) -> list[ChunkWords]:
+    return [
+        ChunkWords.of(number, chunk.text, title=new.title, heading_path=chunk.heading_path, language=language)
+        for number, chunk, language in zip(numbers, new.chunks, new.languages, strict=True)
+    ]

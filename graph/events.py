@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from graph.state import AnswerState
 from rag.cite import Citation
-from rag.retrieve import RetrievedPassage
+from rag.ports import RetrievedPassage
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from langchain_core.messages.ai import UsageMetadata
 
 from rag.cite import Citation
 from rag.models.registry import ChatModel
-from rag.ports import SearchScope
-from rag.retrieve import RetrievedPassage, Retriever, Strategy
+from rag.ports import RetrievedPassage, SearchScope
+from rag.retrieve import Retriever, Strategy
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rag.retrieve import RetrievedPassage
+from rag.ports import RetrievedPassage
 
 # Delimiters, number and title around each source in the prompt.
 SOURCE_OVERHEAD = 30
@@ -33,5 +33,5 @@ def enough_evidence(passages: Sequence[RetrievedPassage], *, floor: float) -> bo
     """
     if not passages:
         return False
-    cosines = [p.match.vector_score for p in passages if p.match.vector_score is not None]
-    return not cosines or max(cosines) >= floor or any(p.match.vector_score is None for p in passages)
+    cosines = [p.vector_score for p in passages if p.vector_score is not None]
+    return not cosines or max(cosines) >= floor or any(p.vector_score is None for p in passages)

@@ -1,57 +1,96 @@
-"""Reciprocal rank fusion.
+"""Fusion of the legs of hybrid search into one score for each candidate.
 
-Cormack, Clarke, Büttcher: "Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning
-Methods", SIGIR 2009.
+Reciprocal rank fusion: Cormack, Clarke, Büttcher: "Reciprocal Rank Fusion outperforms Condorcet and
+individual Rank Learning Methods", SIGIR 2009. Convex combinations, with scores normalised by the candidates'
+extremes or by the scores' theoretical bounds: Bruch, Gai, Ingber: "An Analysis of Fusion Functions for Hybrid
+Retrieval", ACM TOIS 2023. Unlike there, every candidate has both scores, whichever leg found it.
+
+The search statement computes the same in the database (`db.repositories.search`); this is the written form,
+which tuning uses and tests compare with.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID
-
-from rag.ports import Match
+from enum import StrEnum
 
 RANK_CONSTANT = 60  # the paper's k: damps the lead of the very first ranks
-VECTOR_WEIGHT = 0.6
-LEXICAL_WEIGHT = 0.4
+
+
+class FusionMethod(StrEnum):
+    """Reciprocal ranks; a convex combination of min-max normalised scores; or one of bounded scores.
+
+    `bounded` compares scores across questions, so that a strong match is told from the best of a weak list.
+    It is the best of the three where the weight suits the embedding model; the other two suit any model.
+    """
+
+    RECIPROCAL_RANK = "rrf"
+    CONVEX = "convex"
+    BOUNDED = "bounded"
 
 
 @dataclass(frozen=True, slots=True)
-class FusedMatch:
-    """A chunk with its fused score, and its rank (from 1) and score in each leg that found it."""
+class Fusion:
+    """How two legs become one ranking: `vector_weight` of the vector leg's score, the rest the lexical's."""
 
-    chunk_id: UUID
-    score: float
+    method: FusionMethod
+    vector_weight: float
+
+
+DEFAULT_FUSION = Fusion(FusionMethod.CONVEX, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What the legs say of a chunk: its rank from 1 where a leg found it, its score where that is known."""
+
     vector_rank: int | None = None
     lexical_rank: int | None = None
     vector_score: float | None = None
     lexical_score: float | None = None
 
 
-def reciprocal_rank_fusion(vector: Sequence[Match], lexical: Sequence[Match]) -> list[FusedMatch]:
-    """Both legs in one ranking, best first: score = sum over the legs of `weight / (k + rank)`.
+def fuse(candidates: Sequence[Candidate], fusion: Fusion, *, lexical_bound: float) -> list[float]:
+    """A score for each candidate, higher is better.
+
+    - rrf: `weight / (k + rank)`, summed over the legs that found the candidate.
+    - convex: `weight * (score - min) / (max - min)`, summed over both legs; min and max are the candidates'.
+    - bounded: `weight * cosine + (1 - weight) * BM25 / lexical_bound`.
+
+    A chunk without a word of the question has BM25 score 0, one without a vector the least cosine.
 
     Args:
-        vector: Matches of the vector leg, best first.
-        lexical: Matches of the lexical leg, best first.
+        candidates: The union of what the legs found.
+        fusion: Method and weight.
+        lexical_bound: The sum of the inverse document frequencies of the question's lexemes, which no BM25
+            score reaches.
     """
-    vector_ranks = {match.passage.chunk_id: rank for rank, match in enumerate(vector, start=1)}
-    lexical_ranks = {match.passage.chunk_id: rank for rank, match in enumerate(lexical, start=1)}
-    vector_scores = {match.passage.chunk_id: match.score for match in vector}
-    lexical_scores = {match.passage.chunk_id: match.score for match in lexical}
-    fused = [
-        FusedMatch(
-            chunk_id=chunk_id,
-            score=_share(VECTOR_WEIGHT, vector_ranks.get(chunk_id))
-            + _share(LEXICAL_WEIGHT, lexical_ranks.get(chunk_id)),
-            vector_rank=vector_ranks.get(chunk_id),
-            lexical_rank=lexical_ranks.get(chunk_id),
-            vector_score=vector_scores.get(chunk_id),
-            lexical_score=lexical_scores.get(chunk_id),
+    weight = fusion.vector_weight
+    if fusion.method is FusionMethod.RECIPROCAL_RANK:
+        return [
+            _share_of_rank(weight, c.vector_rank) + _share_of_rank(1 - weight, c.lexical_rank)
+            for c in candidates
+        ]
+    vector = [c.vector_score for c in candidates]
+    lexical = [c.lexical_score or 0.0 for c in candidates]
+    if fusion.method is FusionMethod.CONVEX:
+        shares = zip(_normalised(vector), _normalised(lexical), strict=True)
+    else:
+        least = min((score for score in vector if score is not None), default=0.0)
+        shares = zip(
+            [least if score is None else score for score in vector],
+            [score / lexical_bound if lexical_bound else 0.0 for score in lexical],
+            strict=True,
         )
-        for chunk_id in dict.fromkeys([*vector_ranks, *lexical_ranks])
-    ]
-    return sorted(fused, key=lambda match: (-match.score, str(match.chunk_id)))
+    return [weight * v + (1 - weight) * w for v, w in shares]
 
 
-def _share(weight: float, rank: int | None) -> float:
+def _share_of_rank(weight: float, rank: int | None) -> float:
     return 0.0 if rank is None else weight / (RANK_CONSTANT + rank)
+
+
+def _normalised(scores: Sequence[float | None]) -> list[float]:
+    """Scores moved to 0 to 1. Where all are the same, they say nothing, and are 0."""
+    known = [score for score in scores if score is not None]
+    least, most = min(known, default=0.0), max(known, default=0.0)
+    spread = most - least
+    return [(score - least) / spread if score is not None and spread else 0.0 for score in scores]

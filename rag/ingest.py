@@ -12,6 +12,7 @@ from rag.chunk import chunk_document
 from rag.documents import Chunk, ParsedDocument
 from rag.embedding_text import embedding_text
 from rag.errors import ConflictError, GroundworkError, InvalidInputError, ModelError, UnreadableFileError
+from rag.language import chunk_languages
 from rag.models.registry import EmbeddingModel
 from rag.parse import parse, parse_text
 from rag.ports import NewVersion, SourceStore, StoredSource, Writer
@@ -180,7 +181,8 @@ class Ingestor:
             )
         chunks = await asyncio.to_thread(self._chunk, upload.document)
         vectors = await self._embed(upload.title, chunks, progress)
-        stored = await self._store.add_version(writer, _new_version(upload, chunks, vectors))
+        version = await asyncio.to_thread(_new_version, upload, chunks, vectors)
+        stored = await self._store.add_version(writer, version)
         return Ingested(
             stored.document_id,
             stored.version,
@@ -228,6 +230,7 @@ def _is_unchanged(known: StoredSource, upload: Upload) -> bool:
 
 
 def _new_version(upload: Upload, chunks: Sequence[Chunk], vectors: Sequence[Sequence[float]]) -> NewVersion:
+    language, languages = chunk_languages(upload.document.text, [chunk.text for chunk in chunks])
     return NewVersion(
         source_document_id=upload.source_document_id,
         title=upload.title,
@@ -240,4 +243,6 @@ def _new_version(upload: Upload, chunks: Sequence[Chunk], vectors: Sequence[Sequ
         acl=upload.acl,
         chunks=tuple(chunks),
         vectors=tuple(vectors),
+        language=language,
+        languages=tuple(languages),
     )

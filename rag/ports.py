@@ -1,13 +1,13 @@
 """What the domain asks of storage. `db` implements it; everything here is scoped to one tenant."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
 from rag.documents import Chunk
-
-Scalar = str | int | float | bool
+from rag.filters import Filter
+from rag.fuse import DEFAULT_FUSION, Fusion
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +17,12 @@ class SearchScope:
     Attributes:
         tenant_id: The tenant; the database refuses all other rows.
         groups: The caller's groups. A source with an access list is seen only by a group on it.
-        source_document_ids: Only these sources; empty for all.
-        metadata: Only sources whose metadata holds all of these values.
+        filter: Only sources that it holds for; None for all.
     """
 
     tenant_id: UUID
     groups: tuple[str, ...] = ()
-    source_document_ids: tuple[str, ...] = ()
-    metadata: Mapping[str, Scalar] = field(default_factory=dict)
+    filter: Filter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +46,83 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """One hit of one search leg: cosine similarity or BM25 score, higher is better."""
+class SearchQuery:
+    """What to look for. At least one of `vector` and `words` is given: each is one leg of the search.
+
+    Attributes:
+        vector: The question's vector, in the embedding space searched.
+        words: The question as `rag.analysis.analyse` gives it.
+        candidates: How many passages each leg contributes.
+        limit: Most passages to return, best first.
+        fusion: How the legs become one ranking, unless the tenant has a setting of its own.
+    """
+
+    vector: Sequence[float] | None
+    words: str | None
+    limit: int
+    candidates: int = 50
+    fusion: Fusion = DEFAULT_FUSION
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievedPassage:
+    """A passage with how it was found.
+
+    Attributes:
+        score: What it is ranked by, higher is better.
+        vector_rank: Place in the vector leg, from 1; None when that leg did not find it.
+        lexical_rank: The same in the lexical leg.
+        vector_score: Cosine similarity to the question, -1 to 1, whichever leg found it; None without vector.
+        lexical_score: BM25, above 0 without a ceiling, whichever leg found it; None without a common word.
+        fused_rank: Place in the fused ranking, from 1.
+        fused_score: The fusion's score; of a single leg, that leg's.
+        rerank_rank: Place that the reranker gave it, from 1; None without one.
+        rerank_score: The reranker's score, if it gives any.
+    """
 
     passage: Passage
     score: float
+    fused_rank: int
+    fused_score: float
+    vector_rank: int | None = None
+    lexical_rank: int | None = None
+    vector_score: float | None = None
+    lexical_score: float | None = None
+    rerank_rank: int | None = None
+    rerank_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """What a search chose to do.
+
+    Attributes:
+        exact: Whether every passage in scope was compared, instead of the indexes' best.
+        matches: Passages in scope, counted up to `exact_limit` + 1; None when nothing narrowed the scope.
+        exact_limit: Up to how many passages in scope are compared one by one.
+        corpus: All passages of the tenant.
+        lexemes: The question's words as the lexical leg looked them up.
+    """
+
+    exact: bool
+    matches: int | None
+    exact_limit: int
+    corpus: int
+    lexemes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a search found, best first, and how it went about it."""
+
+    passages: list[RetrievedPassage]
+    plan: SearchPlan
 
 
 class ChunkSearch(Protocol):
-    """The two legs of hybrid search, best match first. Each sees one moment's state of the corpus."""
+    """Hybrid search over one moment's state of the corpus."""
 
-    async def by_vector(self, scope: SearchScope, vector: Sequence[float], limit: int) -> list[Match]: ...
-
-    async def by_words(self, scope: SearchScope, query: str, limit: int) -> list[Match]: ...
+    async def search(self, scope: SearchScope, query: SearchQuery) -> Findings: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +150,8 @@ class StoredSource:
 class NewVersion:
     """All that one version of a source document brings. `vectors[i]` belongs to `chunks[i]`.
 
+    `language` is the document's, each chunk's own is in `languages` (ISO 639; None for none).
+
     Metadata, access list or URI of None keep what the source has: a new version never opens a closed
     document.
     """
@@ -103,6 +167,8 @@ class NewVersion:
     acl: tuple[str, ...] | None
     chunks: tuple[Chunk, ...]
     vectors: tuple[Sequence[float], ...]
+    language: str | None
+    languages: tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)

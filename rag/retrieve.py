@@ -1,21 +1,19 @@
-"""Hybrid retrieval: both legs side by side, fused; one leg alone when the other fails."""
+"""Hybrid retrieval: one search over a question's vector and its words, over one when the other fails."""
 
-import asyncio
-from collections.abc import Awaitable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
-from uuid import UUID
 
 import structlog
 from langchain_core.embeddings import Embeddings
 
-from rag.errors import GroundworkError, ModelError
-from rag.fuse import FusedMatch, reciprocal_rank_fusion
-from rag.ports import ChunkSearch, Match, Passage, SearchScope
+from rag.analysis import analyse
+from rag.errors import GroundworkError, InvalidInputError, ModelError
+from rag.fuse import DEFAULT_FUSION, Fusion
+from rag.ports import ChunkSearch, RetrievedPassage, SearchPlan, SearchQuery, SearchScope
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 CANDIDATES = 50  # a leg: deep enough for fusion to see what only one leg found
 
@@ -29,85 +27,95 @@ class Strategy(StrEnum):
     LEXICAL = "lexical"
 
 
-class Leg(StrEnum):
-    VECTOR = "vector"
-    LEXICAL = "lexical"
-
-
-LEGS = {
-    Strategy.AUTO: frozenset(Leg),
-    Strategy.HYBRID: frozenset(Leg),
-    Strategy.VECTOR: frozenset({Leg.VECTOR}),
-    Strategy.LEXICAL: frozenset({Leg.LEXICAL}),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class RetrievedPassage:
-    """A passage with how it was found."""
-
-    passage: Passage
-    match: FusedMatch
-
-
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """Passages, best first, and the legs that failed on the way."""
+    """Passages, best first; the legs that failed on the way; how the search went, in milliseconds each."""
 
     passages: list[RetrievedPassage]
     degraded: list[str]
+    plan: SearchPlan
+    timings_ms: dict[str, float]
 
 
 class Retriever:
     """Finds passages for a question.
 
     Args:
-        search: The two legs.
+        search: Where to look.
         embeddings: Must be the model of the space that `search` looks into.
+        dimensions: Of that space.
+        fusion: How the legs become one ranking, for tenants without a setting of their own.
     """
 
-    def __init__(self, search: ChunkSearch, embeddings: Embeddings) -> None:
+    def __init__(
+        self,
+        search: ChunkSearch,
+        embeddings: Embeddings,
+        *,
+        dimensions: int,
+        fusion: Fusion = DEFAULT_FUSION,
+    ) -> None:
         self._search = search
         self._embeddings = embeddings
+        self._dimensions = dimensions
+        self._fusion = fusion
 
     async def retrieve(
-        self, question: str, scope: SearchScope, *, strategy: Strategy = Strategy.AUTO, top_k: int = 8
+        self,
+        question: str,
+        scope: SearchScope,
+        *,
+        strategy: Strategy = Strategy.AUTO,
+        top_k: int = 8,
+        vector: Sequence[float] | None = None,
     ) -> Retrieval:
         """At most `top_k` passages, best first.
 
+        Args:
+            question: In natural language.
+            scope: Whose passages, and which of them.
+            strategy: Which legs search.
+            top_k: Most passages to return.
+            vector: The question's vector, where the caller has it already.
+
         Raises:
-            GroundworkError: No leg worked; the error is the first leg's.
+            InvalidInputError: The vector has not as many dimensions as the corpus' vectors.
+            GroundworkError: The search failed; or the embedding model, and no other leg was asked for.
         """
-        wanted = LEGS[strategy]
-        searches: dict[Leg, Awaitable[list[Match]]] = {}
-        if Leg.VECTOR in wanted:
-            searches[Leg.VECTOR] = self._by_vector(question, scope)
-        if Leg.LEXICAL in wanted:
-            searches[Leg.LEXICAL] = self._search.by_words(scope, question, CANDIDATES)
-        found, failed = await _gather(searches)
-        found = newest_versions(found)
-        passages = {match.passage.chunk_id: match.passage for leg in found.values() for match in leg}
-        fused = reciprocal_rank_fusion(found.get(Leg.VECTOR, []), found.get(Leg.LEXICAL, []))[:top_k]
+        began = time.perf_counter()
+        degraded: list[str] = []
+        if strategy is Strategy.LEXICAL:
+            vector = None
+        elif vector is None:
+            vector = await self._embed(question, degraded, alone=strategy is Strategy.VECTOR)
+        elif len(vector) != self._dimensions:
+            raise InvalidInputError(
+                f"the vector has {len(vector)} dimensions; the corpus' vectors have {self._dimensions}"
+            )
+        embedded = time.perf_counter()
+        query = SearchQuery(
+            vector=vector,
+            words=None if strategy is Strategy.VECTOR else analyse(question),
+            limit=top_k,
+            candidates=max(CANDIDATES, 2 * top_k),  # some are copies of others, and left out
+            fusion=self._fusion,
+        )
+        found = await self._search.search(scope, query)
+        timings = {"embed": embedded - began, "search": time.perf_counter() - embedded}
         return Retrieval(
-            passages=[RetrievedPassage(passages[match.chunk_id], match) for match in fused],
-            degraded=[f"retrieve:{leg}" for leg in failed],
+            found.passages, degraded, found.plan, {name: round(s * 1000, 2) for name, s in timings.items()}
         )
 
-    async def _by_vector(self, question: str, scope: SearchScope) -> list[Match]:
-        vector = await embed_query(self._embeddings, question)
-        return await self._search.by_vector(scope, vector, CANDIDATES)
-
-
-def newest_versions(found: dict[Leg, list[Match]]) -> dict[Leg, list[Match]]:
-    """The matches without those of a version that one leg saw just before the other saw its successor."""
-    newest: dict[UUID, int] = {}
-    for match in (match for leg in found.values() for match in leg):
-        document_id, version = match.passage.document_id, match.passage.version
-        newest[document_id] = max(version, newest.get(document_id, version))
-    return {
-        leg: [match for match in matches if match.passage.version == newest[match.passage.document_id]]
-        for leg, matches in found.items()
-    }
+    async def _embed(self, question: str, degraded: list[str], *, alone: bool) -> Sequence[float] | None:
+        """The question's vector; None, and a note in `degraded`, when words alone have to do."""
+        try:
+            return await embed_query(self._embeddings, question)
+        except GroundworkError:
+            if alone:
+                raise
+            log.warning("retrieval_leg_failed", leg="vector", exc_info=True)
+            degraded.append("retrieve:vector")
+            return None
 
 
 async def embed_query(embeddings: Embeddings, question: str) -> Sequence[float]:
@@ -122,20 +130,3 @@ async def embed_query(embeddings: Embeddings, question: str) -> Sequence[float]:
         raise
     except Exception as exc:  # SDKs share no base class; what they raise is a failed leg
         raise ModelError("the embedding model failed") from exc
-
-
-async def _gather(searches: dict[Leg, Awaitable[list[Match]]]) -> tuple[dict[Leg, list[Match]], list[Leg]]:
-    results = await asyncio.gather(*searches.values(), return_exceptions=True)
-    found: dict[Leg, list[Match]] = {}
-    failures: dict[Leg, GroundworkError] = {}
-    for leg, result in zip(searches, results, strict=True):
-        if isinstance(result, GroundworkError):
-            failures[leg] = result
-            log.warning("retrieval_leg_failed", leg=leg, exc_info=result)
-        elif isinstance(result, BaseException):
-            raise result
-        else:
-            found[leg] = result
-    if not found and failures:
-        raise next(iter(failures.values()))
-    return found, list(failures)

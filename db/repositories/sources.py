@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from db.pool import Connection
-from rag.documents import Chunk
+from db.repositories import scope
 from rag.ports import NewVersion, StoredSource, StoredVersion, Writer
 
 FIND = """
@@ -16,7 +16,7 @@ SELECT s.id AS document_id, s.title, s.mime_type, s.content_sha256, s.current_ve
        NOT EXISTS (
            SELECT FROM documents d
            WHERE d.source_id = s.id AND d.version = s.current_version AND NOT EXISTS (
-               SELECT FROM chunk_embeddings e WHERE e.chunk_id = d.id AND e.space_id = $3)
+               SELECT FROM chunk_embeddings e WHERE e.chunk_number = d.number AND e.space_id = $3)
        ) AS embedded
 FROM source_documents s
 WHERE s.tenant_id = $1 AND s.source_document_id = $2
@@ -25,16 +25,16 @@ WHERE s.tenant_id = $1 AND s.source_document_id = $2
 # A source that the caller may not see is not updated, and then no row comes back.
 UPSERT = """
 INSERT INTO source_documents (tenant_id, source_document_id, title, uri, mime_type, content_sha256,
-                              metadata, acl, current_version)
-VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'::jsonb), coalesce($8, '{}'::text[]), 1)
+                              metadata, acl, language, current_version)
+VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'::jsonb), coalesce($8, '{}'::text[]), $10, 1)
 ON CONFLICT (tenant_id, source_document_id) DO UPDATE SET
     title = EXCLUDED.title, uri = coalesce($4, source_documents.uri), mime_type = EXCLUDED.mime_type,
     content_sha256 = EXCLUDED.content_sha256,
     metadata = coalesce($7, source_documents.metadata), acl = coalesce($8, source_documents.acl),
-    current_version = source_documents.current_version + 1,
+    language = EXCLUDED.language, current_version = source_documents.current_version + 1,
     status = 'ready', error = NULL, updated_at = now()
 WHERE source_documents.acl = '{}' OR source_documents.acl && $9::text[]
-RETURNING id AS document_id, current_version AS version
+RETURNING id AS document_id, current_version AS version, metadata, acl
 """
 ADD_VERSION = """
 INSERT INTO source_versions (tenant_id, source_id, version, content_sha256, byte_size, text, chunk_count)
@@ -42,10 +42,10 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 ADD_CHUNK = """
 INSERT INTO documents (tenant_id, source_id, version, chunk_index, text, start_char, end_char, page,
-                       heading_path, token_count)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                       heading_path, token_count, language)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 """
-CHUNK_IDS = "SELECT id FROM documents WHERE source_id = $1 AND version = $2 ORDER BY chunk_index"
+CHUNK_NUMBERS = "SELECT number FROM documents WHERE source_id = $1 AND version = $2 ORDER BY chunk_index"
 PAGE = """
 SELECT s.id AS document_id, s.source_document_id, s.title, s.uri, s.mime_type, s.metadata, s.acl, s.status,
        s.error, s.current_version AS version, v.chunk_count, v.byte_size, s.content_sha256,
@@ -68,6 +68,7 @@ UPDATE source_documents
 SET metadata = coalesce($2, metadata), acl = coalesce($3, acl), uri = coalesce($4, uri), updated_at = now()
 WHERE id = $1 AND (acl = '{}' OR acl && $5::text[])
   AND (metadata, acl, uri) IS DISTINCT FROM (coalesce($2, metadata), coalesce($3, acl), coalesce($4, uri))
+RETURNING tenant_id
 """
 DELETE = "DELETE FROM source_documents WHERE id = $1 AND (acl = '{}' OR acl && $2::text[]) RETURNING id"
 # The lock keeps a deletion waiting until an answer that quotes these sources is stored.
@@ -115,8 +116,14 @@ async def upsert(connection: Connection, owner: Writer, new: NewVersion) -> Stor
         None if new.metadata is None else dict(new.metadata),
         None if new.acl is None else list(new.acl),
         list(owner.groups),
+        new.language,
     )
-    return StoredVersion(**row) if row else None
+    if row is None:
+        return None
+    stored = StoredVersion(row["document_id"], row["version"])
+    await scope.replace_attributes(connection, owner.tenant_id, stored.document_id, row["metadata"])
+    await scope.replace_readers(connection, owner.tenant_id, stored.document_id, row["acl"])
+    return stored
 
 
 async def add_version(
@@ -135,9 +142,9 @@ async def add_version(
 
 
 async def add_chunks(
-    connection: Connection, tenant_id: UUID, stored: StoredVersion, chunks: Sequence[Chunk]
-) -> list[UUID]:
-    """Store the chunks; their ids in the order of the chunks."""
+    connection: Connection, tenant_id: UUID, stored: StoredVersion, new: NewVersion
+) -> list[int]:
+    """Store the chunks; their numbers in the order of the chunks."""
     await connection.executemany(
         ADD_CHUNK,
         [
@@ -152,11 +159,14 @@ async def add_chunks(
                 chunk.page,
                 list(chunk.heading_path),
                 chunk.token_count,
+                language,
             )
-            for chunk in chunks
+            for chunk, language in zip(new.chunks, new.languages, strict=True)
         ],
     )
-    return [row["id"] for row in await connection.fetch(CHUNK_IDS, stored.document_id, stored.version)]
+    return [
+        row["number"] for row in await connection.fetch(CHUNK_NUMBERS, stored.document_id, stored.version)
+    ]
 
 
 async def page(
@@ -208,10 +218,16 @@ async def describe(
 ) -> bool:
     """Change what is not None; whether anything changed."""
     fields = None if metadata is None else dict(metadata)
-    changed = await connection.execute(
+    tenant_id = await connection.fetchval(
         DESCRIBE, document_id, fields, None if acl is None else list(acl), uri, list(groups)
     )
-    return changed != "UPDATE 0"
+    if tenant_id is None:
+        return False
+    if fields is not None:
+        await scope.replace_attributes(connection, tenant_id, document_id, fields)
+    if acl is not None:
+        await scope.replace_readers(connection, tenant_id, document_id, acl)
+    return True
 
 
 async def delete(connection: Connection, groups: Sequence[str], document_id: UUID) -> bool:

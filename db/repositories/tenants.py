@@ -1,4 +1,6 @@
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from db.pool import Connection
@@ -8,8 +10,14 @@ INSERT INTO tenants (slug, name) VALUES ($1, $2)
 ON CONFLICT (slug) DO NOTHING
 """
 BY_SLUG = "SELECT id, slug, name FROM tenants WHERE slug = $1"
+ALL_IDS = "SELECT id FROM tenants ORDER BY id"
 CORPUS_VERSION = "SELECT corpus_version FROM tenants WHERE id = $1"
 NEXT_CORPUS_VERSION = "UPDATE tenants SET corpus_version = corpus_version + 1 WHERE id = $1"
+
+
+SET_RETRIEVAL = """
+UPDATE tenants SET settings = jsonb_set(settings, '{retrieval}', $2::jsonb) WHERE id = $1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +35,11 @@ async def ensure(connection: Connection, *, slug: str, name: str) -> Tenant:
     return Tenant(**row)
 
 
+async def all_ids(connection: Connection) -> list[UUID]:
+    """Every tenant. Needs a `system` connection."""
+    return [row["id"] for row in await connection.fetch(ALL_IDS)]
+
+
 async def corpus_version(connection: Connection, tenant_id: UUID) -> int:
     version: int = await connection.fetchval(CORPUS_VERSION, tenant_id)
     return version
@@ -35,3 +48,8 @@ async def corpus_version(connection: Connection, tenant_id: UUID) -> int:
 async def advance_corpus_version(connection: Connection, tenant_id: UUID) -> None:
     """Say that what a search can find has changed. Belongs into the transaction that changes it."""
     await connection.execute(NEXT_CORPUS_VERSION, tenant_id)
+
+
+async def set_retrieval(connection: Connection, tenant_id: UUID, settings: Mapping[str, Any]) -> None:
+    """Replace the tenant's own `fusion`, `vector_weight`, `k1` and `b`; what is left out is the default."""
+    await connection.execute(SET_RETRIEVAL, tenant_id, dict(settings))

@@ -177,12 +177,40 @@ async def test_feedback_for_an_unknown_request_is_not_found(corpus: httpx.AsyncC
 
 async def test_search_explains_its_ranking(corpus: httpx.AsyncClient) -> None:
     response = await corpus.post("/search", json={"query": "lost laptop", "explain": True, "top_k": 2})
-    best = response.json()["results"][0]
+    best, second = response.json()["results"]
     assert best["source_document_id"] == "policies/security.md"
-    assert best["ranks"] == {"vector": 1, "lexical": 1}
-    assert best["score"] == 0.6 / 61 + 0.4 / 61
-    plain = (await corpus.post("/search", json={"query": "lost laptop"})).json()["results"][0]
-    assert plain["ranks"] is None
+    assert best["ranks"] == {"vector": 1, "lexical": 1, "fused": 1, "rerank": None}
+    assert best["scores"]["vector"] > second["scores"]["vector"]
+    assert best["score"] == best["scores"]["fused"] > second["score"]
+    explanation = response.json()["explanation"]
+    assert set(explanation["timings_ms"]) == {"embed", "search", "rerank"}
+    assert explanation["plan"]["exact"] is True
+    assert explanation["plan"]["corpus"] == explanation["plan"]["matches"] > 0
+    assert sorted(explanation["plan"]["lexemes"]) == ["laptop", "lost"]
+    plain = (await corpus.post("/search", json={"query": "lost laptop"})).json()
+    assert plain["explanation"] is None
+    assert plain["results"][0]["ranks"] == best["ranks"]
+
+
+async def test_a_search_takes_a_vector_from_the_caller(corpus: httpx.AsyncClient) -> None:
+    body = {"query": "x", "strategy": "vector", "vector": [1.0] + [0.0] * 383}
+    assert (await corpus.post("/search", json=body)).status_code == 200
+    for vector, status in (([1.0], 422), ([0.0] * 384, 422), ([1e9] * 384, 422), ([], 422)):
+        response = await corpus.post("/search", json={**body, "vector": vector})
+        assert response.status_code == status, vector[:2]
+        assert response.headers["content-type"] == "application/problem+json"
+
+
+async def test_filters_narrow_a_search(corpus: httpx.AsyncClient) -> None:
+    everything = (await corpus.post("/search", json={"query": "policy", "top_k": 50})).json()["results"]
+    names = {result["source_document_id"] for result in everything}
+    only = {"not": {"source_document_id": "policies/security.md"}, "language": "en"}
+    narrowed = await corpus.post("/search", json={"query": "policy", "top_k": 50, "filters": only})
+    found = {result["source_document_id"] for result in narrowed.json()["results"]}
+    assert found == names - {"policies/security.md"}
+    unknown = {"metadata": {"no such key": {"gt": 1}}}
+    response = await corpus.post("/search", json={"query": "policy", "filters": unknown})
+    assert (response.status_code, response.json()["results"]) == (200, [])
 
 
 async def _fetch(logins: DatabaseLogins, statement: str, value: object) -> list[str | None]:

@@ -1,89 +1,32 @@
 import asyncio
 import math
-from collections.abc import Sequence
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import numpy as np
 import pytest
 
-from db.pool import Connection, Database
-from db.repositories import search, spaces, tenants
-from db.stores import EmbeddingSpace, PostgresChunkSearch, PostgresSourceStore
-from rag.documents import Chunk
+from db.addresses import DatabaseLogins
+from db.pool import Connection, Database, connect
+from db.repositories import tenants
+from db.repositories.filters import compile_filter
+from db.repositories.search import search_shape, search_values
+from db.repositories.search_statement import FILTER_PARAMETER, build_statement
+from db.stores import PostgresSourceStore
+from rag.analysis import analyse
 from rag.errors import ConflictError
-from rag.models.registry import LOCAL_EMBEDDINGS
-from rag.ports import NewVersion, SearchScope, Writer
-
-
-def unit_vector(seed: int) -> list[float]:
-    vector = np.random.default_rng(seed).normal(size=384)
-    return [float(value) for value in vector / np.linalg.norm(vector)]
-
-
-def new_version(
-    name: str,
-    texts: Sequence[str],
-    *,
-    acl: tuple[str, ...] | None = None,
-    metadata: dict[str, object] | None = None,
-    seed: int = 0,
-) -> NewVersion:
-    text = "\n".join(texts)
-    chunks, start = [], 0
-    for index, part in enumerate(texts):
-        chunks.append(Chunk(index, part, start, start + len(part), token_count=len(part.split())))
-        start += len(part) + 1
-    return NewVersion(
-        source_document_id=name,
-        title="",
-        uri=None,
-        mime_type="text/plain",
-        content_sha256=name.encode(),
-        byte_size=len(text),
-        text=text,
-        metadata=metadata,
-        acl=acl,
-        chunks=tuple(chunks),
-        vectors=tuple(unit_vector(seed + index) for index in range(len(chunks))),
-    )
-
-
-@pytest.fixture
-async def tenant_id(database: Database) -> UUID:
-    """A tenant of the test's own, so that its corpus statistics are its own too."""
-    async with database.system() as connection:
-        return (await tenants.ensure(connection, slug=f"t-{uuid4().hex}", name="Test")).id
-
-
-@pytest.fixture
-async def space(database: Database) -> EmbeddingSpace:
-    async with database.system() as connection:
-        space_id = await spaces.find(connection, model=LOCAL_EMBEDDINGS, dimensions=384)
-    assert space_id
-    return EmbeddingSpace(space_id, 384)
-
-
-@pytest.fixture
-def store(database: Database, space: EmbeddingSpace) -> PostgresSourceStore:
-    return PostgresSourceStore(database, space)
-
-
-@pytest.fixture
-def chunk_search(database: Database, space: EmbeddingSpace) -> PostgresChunkSearch:
-    return PostgresChunkSearch(database, space)
-
-
-async def texts_of(chunk_search: PostgresChunkSearch, scope: SearchScope, query: str) -> list[str]:
-    return [match.passage.text for match in await chunk_search.by_words(scope, query, 10)]
+from rag.filters import Condition, MetadataKey, Operator
+from rag.fuse import Candidate, Fusion, FusionMethod, fuse
+from rag.ports import SearchQuery, SearchScope, Writer
+from tests.integration.db.corpus import Searcher, new_version, unit_vector
 
 
 async def test_words_are_scored_by_bm25(
-    store: PostgresSourceStore, chunk_search: PostgresChunkSearch, tenant_id: UUID
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
 ) -> None:
     await store.add_version(
-        Writer(tenant_id), new_version("a", ["red apple", "red red brick wall", "green pear"])
+        Writer(own_tenant_id), new_version("a", ["red apple", "red red brick wall", "green pear"])
     )
-    matches = await chunk_search.by_words(SearchScope(tenant_id), "red", 10)
+    matches = (await search.words("red")).passages
     # N = 3 chunks, df = 2, lengths 2, 4 and 2: average 8/3; k1 = 1.2, b = 0.75
     idf = math.log(1 + (3 - 2 + 0.5) / (2 + 0.5))
     twice = idf * 2 / (2 + 1.2 * (0.25 + 0.75 * 4 / (8 / 3)))
@@ -92,136 +35,299 @@ async def test_words_are_scored_by_bm25(
 
 
 async def test_a_natural_question_needs_only_some_of_its_words(
-    store: PostgresSourceStore, chunk_search: PostgresChunkSearch, tenant_id: UUID
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
 ) -> None:
     texts = ["Up to five vacation days are carried over.", "Lunch costs four euros."]
-    await store.add_version(Writer(tenant_id), new_version("a", texts))
-    found = await texts_of(
-        chunk_search, SearchScope(tenant_id), "how many vacation days can I carry over to the next year?"
-    )
+    await store.add_version(Writer(own_tenant_id), new_version("a", texts))
+    found = await search.texts("how many vacation days can I carry over to the next year?")
     assert found == texts[:1]
 
 
 @pytest.mark.parametrize("query", ["", "the of and", "!!!", "' OR 1=1 --", "a:* & | !", "\\", "日本語"])
 async def test_a_query_without_words_finds_nothing(
-    store: PostgresSourceStore, chunk_search: PostgresChunkSearch, tenant_id: UUID, query: str
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID, query: str
 ) -> None:
-    await store.add_version(Writer(tenant_id), new_version("a", ["plain words"]))
-    assert await chunk_search.by_words(SearchScope(tenant_id), query, 10) == []
+    await store.add_version(Writer(own_tenant_id), new_version("a", ["plain words"]))
+    assert (await search.words(query)).passages == []
 
 
 async def test_the_nearest_vectors_come_first(
-    store: PostgresSourceStore, chunk_search: PostgresChunkSearch, tenant_id: UUID
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
 ) -> None:
-    await store.add_version(Writer(tenant_id), new_version("a", [f"text {n}" for n in range(20)], seed=100))
-    scope = SearchScope(tenant_id)
-    matches = await chunk_search.by_vector(scope, unit_vector(107), 5)
+    await store.add_version(
+        Writer(own_tenant_id), new_version("a", [f"text {n}" for n in range(20)], seed=100)
+    )
+    matches = (await search.vector(unit_vector(107), limit=5)).passages
     assert matches[0].passage.text == "text 7"
     assert matches[0].score == pytest.approx(1, abs=1e-3)
     assert [m.score for m in matches] == sorted((m.score for m in matches), reverse=True)
 
 
 async def test_a_new_version_replaces_the_old_one_in_both_legs(
-    store: PostgresSourceStore, chunk_search: PostgresChunkSearch, tenant_id: UUID
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
 ) -> None:
-    first = await store.add_version(Writer(tenant_id), new_version("a", ["old wording"], seed=1))
-    second = await store.add_version(Writer(tenant_id), new_version("a", ["new wording"], seed=2))
+    first = await store.add_version(Writer(own_tenant_id), new_version("a", ["old wording"], seed=1))
+    second = await store.add_version(Writer(own_tenant_id), new_version("a", ["new wording"], seed=2))
     assert (second.document_id, second.version) == (first.document_id, 2)
-    scope = SearchScope(tenant_id)
-    assert await texts_of(chunk_search, scope, "wording") == ["new wording"]
-    assert len(await chunk_search.by_vector(scope, unit_vector(1), 10)) == 1
+    scope = SearchScope(own_tenant_id)
+    assert await search.texts("wording", scope) == ["new wording"]
+    assert len((await search.vector(unit_vector(1), scope)).passages) == 1
 
 
 async def test_a_new_version_of_one_source_leaves_the_others_alone(
-    store: PostgresSourceStore, chunk_search: PostgresChunkSearch, tenant_id: UUID
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
 ) -> None:
-    await store.add_version(Writer(tenant_id), new_version("a", ["apples"]))
-    await store.add_version(Writer(tenant_id), new_version("b", ["apples too"]))
-    await store.add_version(Writer(tenant_id), new_version("b", ["apples again"]))
-    found = await texts_of(chunk_search, SearchScope(tenant_id), "apples")
+    await store.add_version(Writer(own_tenant_id), new_version("a", ["apples"]))
+    await store.add_version(Writer(own_tenant_id), new_version("b", ["apples too"]))
+    await store.add_version(Writer(own_tenant_id), new_version("b", ["apples again"]))
+    found = await search.texts("apples")
     assert sorted(found) == ["apples", "apples again"]
 
 
 async def test_an_access_list_hides_a_source_from_all_but_its_groups(
-    store: PostgresSourceStore, chunk_search: PostgresChunkSearch, tenant_id: UUID
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
 ) -> None:
-    await store.add_version(Writer(tenant_id), new_version("open", ["salary bands"], seed=1))
-    await store.add_version(Writer(tenant_id), new_version("closed", ["salary list"], acl=("hr",), seed=2))
+    await store.add_version(Writer(own_tenant_id), new_version("open", ["salary bands"], seed=1))
+    await store.add_version(
+        Writer(own_tenant_id), new_version("closed", ["salary list"], acl=("hr",), seed=2)
+    )
     visible: dict[tuple[str, ...], int] = {(): 1, ("sales",): 1, ("hr", "sales"): 2}
     for groups, expected in visible.items():
-        scope = SearchScope(tenant_id, groups=groups)
-        assert len(await chunk_search.by_words(scope, "salary", 10)) == expected
-        assert len(await chunk_search.by_vector(scope, unit_vector(2), 10)) == expected
+        scope = SearchScope(own_tenant_id, groups=groups)
+        assert len((await search.words("salary", scope)).passages) == expected
+        assert len((await search.vector(unit_vector(2), scope)).passages) == expected
 
 
 async def test_a_new_version_never_opens_a_closed_source(
-    store: PostgresSourceStore, chunk_search: PostgresChunkSearch, tenant_id: UUID
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
 ) -> None:
-    await store.add_version(Writer(tenant_id), new_version("closed", ["salary list"], acl=("hr",)))
-    await store.add_version(Writer(tenant_id, ("hr",)), new_version("closed", ["salary list, new"], acl=None))
-    assert await chunk_search.by_words(SearchScope(tenant_id), "salary", 10) == []
+    await store.add_version(Writer(own_tenant_id), new_version("closed", ["salary list"], acl=("hr",)))
+    await store.add_version(
+        Writer(own_tenant_id, ("hr",)), new_version("closed", ["salary list, new"], acl=None)
+    )
+    assert (await search.words("salary")).passages == []
 
 
 async def test_a_source_is_not_changed_by_those_who_may_not_see_it(
-    store: PostgresSourceStore, chunk_search: PostgresChunkSearch, tenant_id: UUID
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
 ) -> None:
-    made = await store.add_version(Writer(tenant_id), new_version("closed", ["salary list"], acl=("hr",)))
-    stranger = Writer(tenant_id, ("sales",))
+    made = await store.add_version(Writer(own_tenant_id), new_version("closed", ["salary list"], acl=("hr",)))
+    stranger = Writer(own_tenant_id, ("sales",))
     with pytest.raises(ConflictError):
         await store.add_version(stranger, new_version("closed", ["hacked"], acl=()))
     await store.describe(stranger, made.document_id, metadata=None, acl=(), uri="x")
     known = await store.find(stranger, "closed")
     assert known
     assert (known.visible, known.version) == (False, 1)
-    assert await texts_of(chunk_search, SearchScope(tenant_id, ("hr",)), "salary") == ["salary list"]
-    assert await texts_of(chunk_search, SearchScope(tenant_id), "salary") == []
+    assert await search.texts("salary", SearchScope(own_tenant_id, ("hr",))) == ["salary list"]
+    assert await search.texts("salary") == []
 
 
 async def test_ingestions_of_one_source_at_once_become_versions_in_turn(
-    store: PostgresSourceStore, chunk_search: PostgresChunkSearch, tenant_id: UUID
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
 ) -> None:
     texts = [f"wording {number}" for number in range(6)]
     stored = await asyncio.gather(
-        *(store.add_version(Writer(tenant_id), new_version("same", [text])) for text in texts)
+        *(store.add_version(Writer(own_tenant_id), new_version("same", [text])) for text in texts)
     )
     assert sorted(version.version for version in stored) == [1, 2, 3, 4, 5, 6]
     last = texts[[version.version for version in stored].index(6)]
-    assert await texts_of(chunk_search, SearchScope(tenant_id), "wording") == [last]
+    assert await search.texts("wording") == [last]
 
 
-async def test_filters_narrow_by_source_and_metadata(
-    store: PostgresSourceStore, chunk_search: PostgresChunkSearch, tenant_id: UUID
+async def test_filters_narrow_both_legs(
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
+) -> None:
+    writer = Writer(own_tenant_id)
+    await store.add_version(writer, new_version("a", ["blue sky"], metadata={"year": 2025}, seed=1))
+    await store.add_version(writer, new_version("b", ["blue sea"], metadata={"year": 2026}, seed=2))
+    for year, expected in ((2026, ["blue sea"]), ("2026", [])):
+        scope = SearchScope(own_tenant_id, filter=year_is(year))
+        assert await search.texts("blue", scope) == expected
+        found = await search.vector(unit_vector(1), scope)
+        assert [passage.passage.text for passage in found.passages] == expected
+
+
+def year_is(year: int | str) -> Condition:
+    return Condition(MetadataKey("year"), Operator.EQ, (year,))
+
+
+def both_legs(question: str, vector: list[float], fusion: Fusion, *, limit: int = 50) -> SearchQuery:
+    return SearchQuery(vector=vector, words=analyse(question), limit=limit, candidates=10, fusion=fusion)
+
+
+@pytest.mark.parametrize("method", list(FusionMethod))
+async def test_the_database_fuses_as_written_down(
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID, method: FusionMethod
+) -> None:
+    colours = ["red", "green", "blue", "red green", "green blue", "red red blue", "grey", "white"]
+    texts = [f"{colours[n % 8]} number{n}" for n in range(40)]
+    await store.add_version(Writer(own_tenant_id), new_version("a", texts, language="xx"))
+    fusion = Fusion(method, 0.3)
+    findings = await search(both_legs("red blue", unit_vector(7), fusion))
+    found = findings.passages
+    bound = sum(math.log(1 + (40 - df + 0.5) / (df + 0.5)) for df in (15, 15))  # red and blue
+    candidates = [Candidate(p.vector_rank, p.lexical_rank, p.vector_score, p.lexical_score) for p in found]
+    assert sum(p.vector_rank is not None for p in found) == 10
+    assert sum(p.lexical_rank is not None for p in found) == 10
+    assert all(p.vector_score is not None for p in found), "whichever leg found it"
+    assert [p.score for p in found] == pytest.approx(fuse(candidates, fusion, lexical_bound=bound))
+    assert [p.score for p in found] == sorted((p.score for p in found), reverse=True)
+    assert [p.fused_rank for p in found] == list(range(1, len(found) + 1))
+
+
+async def test_a_tenant_can_have_a_fusion_and_bm25_of_its_own(
+    database: Database, store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
 ) -> None:
     await store.add_version(
-        Writer(tenant_id), new_version("a", ["blue sky"], metadata={"year": 2025, "team": "ops"})
+        Writer(own_tenant_id), new_version("a", ["red", "red pear"], vectors=[unit_vector(1), unit_vector(2)])
     )
-    await store.add_version(Writer(tenant_id), new_version("b", ["blue sea"], metadata={"year": 2026}))
-    by_source = SearchScope(tenant_id, source_document_ids=("a",))
-    by_metadata = SearchScope(tenant_id, metadata={"year": 2026})
-    assert await texts_of(chunk_search, by_source, "blue") == ["blue sky"]
-    assert await texts_of(chunk_search, by_metadata, "blue") == ["blue sea"]
-    nothing = SearchScope(tenant_id, metadata={"year": "2026"})
-    assert await texts_of(chunk_search, nothing, "blue") == []
+    query = both_legs("red", unit_vector(2), Fusion(FusionMethod.BOUNDED, 0.0))
+    assert (await search(query)).passages[0].passage.text == "red"
+    async with database.tenant(own_tenant_id) as connection:
+        await tenants.set_retrieval(
+            connection, own_tenant_id, {"fusion": "convex", "vector_weight": 1.0, "b": 0.0, "k1": 2.0}
+        )
+    found = (await search(query)).passages
+    assert [p.passage.text for p in found] == ["red pear", "red"]
+    idf = math.log(1 + (2 - 2 + 0.5) / (2 + 0.5))
+    assert [p.lexical_score for p in found] == pytest.approx([idf / (1 + 2.0)] * 2)
 
 
-async def explain(connection: Connection, statement: str, *values: object) -> str:
-    rows = await connection.fetch(f"EXPLAIN {statement}", *values)
+async def test_copies_do_not_fill_the_results(
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
+) -> None:
+    nearly = np.array(unit_vector(1)) + 0.05 * np.array(unit_vector(99))
+    writer = Writer(own_tenant_id)
+    for n in range(5):
+        await store.add_version(writer, new_version(f"copy {n}", ["Red  Pear!"], title=f"{n}", seed=10 * n))
+    await store.add_version(writer, new_version("edited", ["a red pear"], vectors=[unit_vector(1)]))
+    await store.add_version(
+        writer, new_version("again", ["one red pear"], vectors=[list(nearly / np.linalg.norm(nearly))])
+    )
+    await store.add_version(writer, new_version("other", ["red apple"], seed=500))
+    found = await search(both_legs("red pear", unit_vector(1), Fusion(FusionMethod.BOUNDED, 0.5)))
+    names = [p.passage.source_document_id for p in found.passages]
+    assert len(names) == 3
+    assert len({name for name in names if name.startswith("copy")}) == 1
+    assert len({"edited", "again"} & set(names)) == 1
+    assert "other" in names
+    by_words = await search.words("red pear")
+    assert len(by_words.passages) == 4, "without vectors, only the same words count as a copy"
+
+
+async def test_a_question_is_analysed_in_each_language_of_the_corpus(
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
+) -> None:
+    writer = Writer(own_tenant_id)
+    texts = {
+        "en": "Employees are carrying over their holidays.",
+        "de": "Die Mitarbeiter nahmen ihre Häuser mit.",
+        "zh": "公司的年假政策规定每年十五天",
+        "th": "นโยบายวันหยุดของบริษัท",
+        "pl": "Pracownicy przenoszą urlop",
+    }
+    for language, text in texts.items():
+        await store.add_version(writer, new_version(language, [text], language=language))
+    questions = {
+        "who carried a holiday?": "en",
+        "Welches Haus hat der Mitarbeiter?": "de",
+        "年假有几天": "zh",
+        "วันหยุด": "th",
+        "URLOP": "pl",
+    }
+    for question, language in questions.items():
+        assert await search.texts(question) == [texts[language]], question
+
+
+async def test_a_stop_word_of_the_question_is_one_in_every_language(
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
+) -> None:
+    writer = Writer(own_tenant_id)
+    await store.add_version(writer, new_version("en", ["Rain falls on the hills."], language="en"))
+    await store.add_version(writer, new_version("de", ["Der Film heisst The Of."], language="de"))
+    assert await search.texts("what is the rain of the hills") == ["Rain falls on the hills."]
+
+
+QUESTIONS = {
+    "only stop words": "who is the of and",
+    "as long as a question may be": "vacation " + "lorem ipsum dolor " * 222,
+    "emoji": "🍏🍎 👩‍👩‍👧‍👦",
+    "no configuration": "żółw ĝardeno",
+    "SQL": "'; DROP TABLE documents; --",
+    "tsquery": "vacation & !days | (x <-> y):*A \\",
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+async def test_any_question_is_answered_by_the_vector_leg_at_least(
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID, question: str
+) -> None:
+    await store.add_version(Writer(own_tenant_id), new_version("a", ["Five vacation days.", "Lunch."]))
+    found = await search(both_legs(question[:4000], unit_vector(0), Fusion(FusionMethod.BOUNDED, 0.5)))
+    assert len(found.passages) == 2
+    assert found.passages[0].passage.text == "Five vacation days."
+
+
+async def test_nothing_is_found_in_an_empty_corpus(search: Searcher) -> None:
+    found = await search(both_legs("red", unit_vector(0), Fusion(FusionMethod.BOUNDED, 0.5)))
+    assert found.passages == []
+    assert (found.plan.corpus, found.plan.exact) == (0, True)
+
+
+async def explain(connection: Connection, shape_of: SearchQuery, scope: SearchScope) -> str:
+    """The plan that every execution of the statement has, whatever its values."""
+    compiled = (
+        compile_filter(scope.filter, source="m.source_id", first=FILTER_PARAMETER) if scope.filter else None
+    )
+    shape = search_shape(shape_of, compiled, space_id=(await space_of(connection)), dimensions=384)
+    values = search_values(scope, shape_of, compiled)
+    rows = await connection.fetch(f"EXPLAIN {build_statement(shape)}", *values)
     return "\n".join(row[0] for row in rows)
 
 
-async def test_both_legs_use_their_index_as_app_under_the_policies(
-    database: Database, store: PostgresSourceStore, tenant_id: UUID, space: EmbeddingSpace
+async def space_of(connection: Connection) -> int:
+    space: int = await connection.fetchval("SELECT max(id) FROM embedding_spaces")
+    return space
+
+
+WHOLE_TABLES = ("postings", "chunk_terms", "chunk_embeddings", "documents", "lexemes", "source_readers")
+
+
+@pytest.mark.parametrize("sources", [3, 60, 400])
+@pytest.mark.parametrize("narrowed", [False, True])
+async def test_every_table_is_read_by_its_index_under_the_policies(
+    database: Database,
+    logins: DatabaseLogins,
+    store: PostgresSourceStore,
+    own_tenant_id: UUID,
+    *,
+    sources: int,
+    narrowed: bool,
 ) -> None:
-    for number in range(8):
-        texts = [f"word{number * 100 + n} common" for n in range(100)]
-        await store.add_version(Writer(tenant_id), new_version(f"s{number}", texts, seed=number * 1000))
-    scope: tuple[object, ...] = (tenant_id, [], [], {})
-    by_vector = search.BY_VECTOR % {"space": space.id, "dimensions": 384}
-    async with database.tenant(tenant_id) as connection:
-        # The planner's choice between index and exact scan is its own; that it can use the index is ours.
-        await connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
-        vector_plan = await explain(connection, by_vector, *scope, unit_vector(1), 10)
-        word_plan = await explain(connection, search.BY_WORDS, *scope, "word42", 10)
-    assert f"chunk_embeddings_space_{space.id}" in vector_plan
-    assert "postings_pkey" in word_plan
-    assert "lexeme = ANY" in word_plan
+    writer = Writer(own_tenant_id)
+    for number in range(sources):
+        texts = [f"word{number * 10 + n} common" for n in range(10)]
+        version = new_version(f"s{number}", texts, seed=number * 100, metadata={"year": number})
+        await store.add_version(writer, version)
+    await analyze(logins)
+    scope = SearchScope(own_tenant_id, filter=year_is(7) if narrowed else None)
+    query = both_legs("word42 common", unit_vector(1), Fusion(FusionMethod.BOUNDED, 0.5))
+    async with database.tenant(own_tenant_id) as connection:
+        # On tables of a few pages a scan is cheaper, and right; that the index can serve is what counts.
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        plan = await explain(connection, query, scope)
+    assert [table for table in WHOLE_TABLES if f"Seq Scan on {table} " in plan] == []
+    assert "using chunk_embeddings_space_" in plan
+    assert "using postings_pkey" in plan
+    assert "(lexeme = ANY" in plan
+    if narrowed:
+        assert "using source_attributes_value" in plan
+
+
+async def analyze(logins: DatabaseLogins) -> None:
+    owner = await connect(logins.owner)
+    try:
+        await owner.execute("ANALYZE")
+    finally:
+        await owner.close()

@@ -15,7 +15,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from pydantic import Field
 
 from rag.errors import UnavailableError
-from rag.ports import Match, Passage, SearchScope
+from rag.ports import Findings, Passage, RetrievedPassage, SearchPlan, SearchQuery, SearchScope
 
 
 class ScriptedChatModel(BaseChatModel):
@@ -65,22 +65,30 @@ class SlowChatModel(ScriptedChatModel):
 
 
 class ListSearch:
-    """Both legs find all passages, in the order given; a leg can be broken."""
+    """Finds all passages, in the order given; or is broken."""
 
-    def __init__(self, passages: Sequence[Passage], *, broken: Sequence[str] = ()) -> None:
+    def __init__(self, passages: Sequence[Passage], *, broken: bool = False) -> None:
         self._passages = passages
         self._broken = broken
 
-    async def by_vector(self, scope: SearchScope, vector: Sequence[float], limit: int) -> list[Match]:
-        return self._found("vector")
-
-    async def by_words(self, scope: SearchScope, query: str, limit: int) -> list[Match]:
-        return self._found("lexical")
-
-    def _found(self, leg: str) -> list[Match]:
-        if leg in self._broken:
-            raise UnavailableError(f"the {leg} leg is broken")
-        return [Match(passage, 0.9 - 0.1 * n) for n, passage in enumerate(self._passages)]
+    async def search(self, scope: SearchScope, query: SearchQuery) -> Findings:
+        if self._broken:
+            raise UnavailableError("the database is broken")
+        found = [
+            RetrievedPassage(
+                passage,
+                score=1 / rank,
+                fused_rank=rank,
+                fused_score=1 / rank,
+                vector_rank=rank if query.vector else None,
+                lexical_rank=rank if query.words else None,
+                vector_score=0.9 - 0.1 * rank if query.vector else None,
+                lexical_score=3.0 / rank if query.words else None,
+            )
+            for rank, passage in enumerate(self._passages, start=1)
+        ]
+        plan = SearchPlan(exact=True, matches=len(found), exact_limit=100, corpus=len(found), lexemes=())
+        return Findings(found[: query.limit], plan)
 
 
 class LengthEmbeddings(Embeddings):

@@ -32,7 +32,9 @@ def context(
 ) -> AnswerContext:
     return AnswerContext(
         scope=SearchScope(UUID(int=0)),
-        retriever=Retriever(search or ListSearch([PASSWORDS, FACTORS]), embeddings or LengthEmbeddings()),
+        retriever=Retriever(
+            search or ListSearch([PASSWORDS, FACTORS]), embeddings or LengthEmbeddings(), dimensions=1
+        ),
         reranker=reranker,
         chat_models=tuple(ChatModel(f"test:{n}", model) for n, model in enumerate(models)),
         context_tokens=context_tokens,
@@ -135,14 +137,6 @@ async def test_without_a_model_that_works_there_is_an_error() -> None:
     ("given", "degraded"),
     [
         (context(scripted(GOOD), embeddings=LengthEmbeddings(broken=True)), ["retrieve:vector"]),
-        (
-            context(scripted(GOOD), search=ListSearch([PASSWORDS, FACTORS], broken=["vector"])),
-            ["retrieve:vector"],
-        ),
-        (
-            context(scripted(GOOD), search=ListSearch([PASSWORDS, FACTORS], broken=["lexical"])),
-            ["retrieve:lexical"],
-        ),
         (context(scripted(GOOD), reranker=LastFirst(broken=True)), ["rerank"]),
     ],
 )
@@ -154,8 +148,8 @@ async def test_a_stage_that_fails_is_done_without_and_named(
     assert state["answer"] == GOOD
 
 
-async def test_with_both_legs_broken_there_is_an_error() -> None:
-    search = ListSearch([PASSWORDS], broken=["vector", "lexical"])
+async def test_with_a_broken_search_there_is_an_error() -> None:
+    search = ListSearch([PASSWORDS], broken=True)
     with pytest.raises(UnavailableError):
         await answer(context(scripted(GOOD), search=search))
 

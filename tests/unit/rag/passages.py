@@ -2,9 +2,7 @@
 
 from uuid import UUID
 
-from rag.fuse import FusedMatch
-from rag.ports import Passage
-from rag.retrieve import RetrievedPassage
+from rag.ports import Passage, RetrievedPassage
 
 
 def make_passage(
@@ -29,4 +27,4 @@ def make_passage(
 
 
 def make_retrieved(passage: Passage, *, cosine: float | None = 0.5) -> RetrievedPassage:
-    return RetrievedPassage(passage, FusedMatch(passage.chunk_id, score=0.01, vector_score=cosine))
+    return RetrievedPassage(passage, score=0.5, fused_rank=1, fused_score=0.5, vector_score=cosine)

@@ -1,44 +1,77 @@
-from uuid import UUID
-
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.fuse import reciprocal_rank_fusion
-from rag.ports import Match
-from tests.unit.rag.passages import make_passage
+from rag.fuse import Candidate, Fusion, FusionMethod, fuse
 
-A, B, C = (UUID(int=n) for n in (1, 2, 3))
+RRF, CONVEX, BOUNDED = FusionMethod.RECIPROCAL_RANK, FusionMethod.CONVEX, FusionMethod.BOUNDED
 
-
-def hit(chunk_id: UUID, score: float = 1.0) -> Match:
-    return Match(make_passage("text", number=chunk_id.int), score)
-
-
-def test_scores_are_the_weighted_sum_of_reciprocal_ranks() -> None:
-    fused = reciprocal_rank_fusion([hit(A, 0.9), hit(B, 0.8)], [hit(B, 12.0), hit(C, 3.0)])
-    assert [(match.chunk_id, match.score) for match in fused] == [
-        (B, 0.6 / (60 + 2) + 0.4 / (60 + 1)),
-        (A, 0.6 / (60 + 1)),
-        (C, 0.4 / (60 + 2)),
-    ]
+BOTH = Candidate(vector_rank=2, lexical_rank=1, vector_score=0.6, lexical_score=9.0)
+VECTOR_ONLY = Candidate(vector_rank=1, vector_score=0.8)
+LEXICAL_ONLY = Candidate(lexical_rank=2, vector_score=0.2, lexical_score=3.0)
+CANDIDATES = [BOTH, VECTOR_ONLY, LEXICAL_ONLY]
 
 
-def test_ranks_and_scores_of_both_legs_are_kept() -> None:
-    best = reciprocal_rank_fusion([hit(A, 0.9)], [hit(B, 12.0), hit(A, 3.0)])[0]
-    assert (best.chunk_id, best.vector_rank, best.lexical_rank) == (A, 1, 2)
-    assert (best.vector_score, best.lexical_score) == (0.9, 3.0)
+def test_reciprocal_ranks_are_weighted_and_added() -> None:
+    assert fuse(CANDIDATES, Fusion(RRF, 0.6), lexical_bound=12) == pytest.approx(
+        [0.6 / (60 + 2) + 0.4 / (60 + 1), 0.6 / (60 + 1), 0.4 / (60 + 2)]
+    )
 
 
-def test_a_single_leg_keeps_its_order() -> None:
-    fused = reciprocal_rank_fusion([], [hit(C, 2.0), hit(A, 1.0)])
-    assert [match.chunk_id for match in fused] == [C, A]
+def test_convex_shares_lie_between_the_candidates_extremes() -> None:
+    assert fuse(CANDIDATES, Fusion(CONVEX, 0.6), lexical_bound=12) == pytest.approx(
+        [0.6 * (0.6 - 0.2) / (0.8 - 0.2) + 0.4 * 9 / 9, 0.6 * 1.0 + 0.4 * 0.0, 0.6 * 0.0 + 0.4 * 3 / 9]
+    )
 
 
-ids = st.lists(st.integers(0, 30).map(lambda n: UUID(int=n)), unique=True, max_size=20)
+def test_bounded_shares_are_the_cosine_and_the_part_of_the_highest_bm25_there_can_be() -> None:
+    assert fuse(CANDIDATES, Fusion(BOUNDED, 0.6), lexical_bound=12) == pytest.approx(
+        [0.6 * 0.6 + 0.4 * 9 / 12, 0.6 * 0.8, 0.6 * 0.2 + 0.4 * 3 / 12]
+    )
 
 
-@given(ids, ids)
-def test_every_chunk_of_either_leg_appears_once_and_best_first(vector: list[UUID], words: list[UUID]) -> None:
-    fused = reciprocal_rank_fusion([hit(i) for i in vector], [hit(i) for i in words])
-    assert sorted(match.chunk_id for match in fused) == sorted(set(vector) | set(words))
-    assert [match.score for match in fused] == sorted((match.score for match in fused), reverse=True)
+def test_a_candidate_without_a_vector_counts_as_the_farthest() -> None:
+    unseen = Candidate(lexical_rank=1, lexical_score=6.0)
+    assert fuse([BOTH, unseen], Fusion(BOUNDED, 0.5), lexical_bound=12) == pytest.approx(
+        [0.5 * 0.6 + 0.5 * 9 / 12, 0.5 * 0.6 + 0.5 * 6 / 12]
+    )
+
+
+@pytest.mark.parametrize("method", list(FusionMethod))
+def test_scores_that_are_all_the_same_say_nothing(method: FusionMethod) -> None:
+    same = Candidate(vector_score=0.5)
+    first, second = fuse([same, same], Fusion(method, 0.5), lexical_bound=0)
+    assert first == second
+
+
+scores = st.floats(-1, 1) | st.none()
+candidates = st.lists(
+    st.builds(
+        Candidate,
+        vector_rank=st.integers(1, 50) | st.none(),
+        lexical_rank=st.integers(1, 50) | st.none(),
+        vector_score=scores,
+        lexical_score=st.floats(0, 40) | st.none(),
+    ),
+    max_size=20,
+)
+fusions = st.builds(Fusion, st.sampled_from(FusionMethod), st.floats(0, 1))
+
+
+@given(candidates, fusions)
+def test_each_candidate_gets_a_score_that_hangs_on_the_set_and_not_on_its_order(
+    found: list[Candidate], fusion: Fusion
+) -> None:
+    forward = fuse(found, fusion, lexical_bound=40)
+    backward = fuse(found[::-1], fusion, lexical_bound=40)
+    assert forward == pytest.approx(backward[::-1])
+    assert len(forward) == len(found)
+
+
+@given(candidates, fusions)
+def test_a_candidate_that_is_better_in_both_legs_is_never_below(
+    found: list[Candidate], fusion: Fusion
+) -> None:
+    best = Candidate(vector_rank=1, lexical_rank=1, vector_score=1.0, lexical_score=40.0)
+    first, *others = fuse([best, *found], fusion, lexical_bound=40)
+    assert all(first >= other - 1e-12 for other in others)

@@ -1,0 +1,83 @@
+"""Small corpora for tests of search."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import numpy as np
+
+from db.pool import Database
+from db.repositories import spaces
+from db.stores import EmbeddingSpace, PostgresChunkSearch
+from rag.analysis import analyse
+from rag.documents import Chunk
+from rag.models.registry import LOCAL_EMBEDDINGS
+from rag.ports import Findings, NewVersion, SearchQuery, SearchScope
+
+
+def unit_vector(seed: int) -> list[float]:
+    vector = np.random.default_rng(seed).normal(size=384)
+    return [float(value) for value in vector / np.linalg.norm(vector)]
+
+
+def new_version(
+    name: str,
+    texts: Sequence[str],
+    *,
+    title: str = "",
+    acl: tuple[str, ...] | None = None,
+    metadata: dict[str, object] | None = None,
+    seed: int = 0,
+    vectors: Sequence[Sequence[float]] | None = None,
+    language: str | None = "en",
+) -> NewVersion:
+    """A version whose chunks are `texts`, with random vectors unless some are given."""
+    text = "\n".join(texts)
+    chunks, start = [], 0
+    for index, part in enumerate(texts):
+        chunks.append(Chunk(index, part, start, start + len(part), token_count=len(part.split())))
+        start += len(part) + 1
+    return NewVersion(
+        source_document_id=name,
+        title=title,
+        uri=None,
+        mime_type="text/plain",
+        content_sha256=name.encode(),
+        byte_size=len(text),
+        text=text,
+        metadata=metadata,
+        acl=acl,
+        chunks=tuple(chunks),
+        vectors=tuple(vectors or (unit_vector(seed + index) for index in range(len(chunks)))),
+        language=language,
+        languages=(language,) * len(chunks),
+    )
+
+
+async def find_space(database: Database) -> EmbeddingSpace:
+    async with database.system() as connection:
+        space_id = await spaces.find(connection, model=LOCAL_EMBEDDINGS, dimensions=384)
+    assert space_id
+    return EmbeddingSpace(space_id, 384)
+
+
+class Searcher:
+    """Searches of one tenant, by words or by a vector."""
+
+    def __init__(self, search: PostgresChunkSearch, tenant_id: UUID) -> None:
+        self._search = search
+        self._tenant_id = tenant_id
+
+    async def __call__(self, query: SearchQuery, scope: SearchScope | None = None) -> Findings:
+        return await self._search.search(scope or SearchScope(self._tenant_id), query)
+
+    async def words(self, question: str, scope: SearchScope | None = None, *, limit: int = 10) -> Findings:
+        return await self(SearchQuery(vector=None, words=analyse(question), limit=limit), scope)
+
+    async def vector(
+        self, vector: Sequence[float], scope: SearchScope | None = None, *, limit: int = 10
+    ) -> Findings:
+        return await self(SearchQuery(vector=vector, words=None, limit=limit), scope)
+
+    async def texts(self, question: str, scope: SearchScope | None = None) -> list[str]:
+        """What the lexical leg finds, best first."""
+        return [found.passage.text for found in (await self.words(question, scope)).passages]
