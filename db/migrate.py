@@ -108,7 +108,7 @@ ON CONFLICT (model, dimensions) DO UPDATE SET model = EXCLUDED.model RETURNING i
 ADD_SPACE_INDEX = """
 CREATE INDEX IF NOT EXISTS chunk_embeddings_space_{space}
 ON chunk_embeddings USING hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops)
-WITH (m = 16, ef_construction = 64) WHERE space_id = {space}
+WITH (m = 16, ef_construction = 200) WHERE space_id = {space}
 """
 
 

@@ -29,7 +29,7 @@ SESSION_SETTINGS = {
     "jit": "off",  # compiling pays for seconds of work, not for milliseconds
     # A filtered HNSW scan goes on until it has found enough, in exact distance order.
     "hnsw.iterative_scan": "strict_order",
-    "hnsw.ef_search": "100",
+    "hnsw.ef_search": "80",
 }
 # What the driver and the server say when it is not the query's fault.
 UNREACHABLE = (

@@ -93,11 +93,13 @@ class Retriever:
                 f"the vector has {len(vector)} dimensions; the corpus' vectors have {self._dimensions}"
             )
         embedded = time.perf_counter()
+        # Some are copies of others, and left out.
+        candidates = 2 * top_k if strategy is Strategy.VECTOR else max(CANDIDATES, 2 * top_k)
         query = SearchQuery(
             vector=vector,
             words=None if strategy is Strategy.VECTOR else analyse(question),
             limit=top_k,
-            candidates=max(CANDIDATES, 2 * top_k),  # some are copies of others, and left out
+            candidates=candidates,
             fusion=self._fusion,
         )
         found = await self._search.search(scope, query)
@@ -116,6 +118,11 @@ class Retriever:
             log.warning("retrieval_leg_failed", leg="vector", exc_info=True)
             degraded.append("retrieve:vector")
             return None
+
+
+def candidates_for(top_k: int) -> int:
+    """How many passages each leg contributes to so many results: some are copies of others, and left out."""
+    return max(CANDIDATES, 2 * top_k)
 
 
 async def embed_query(embeddings: Embeddings, question: str) -> Sequence[float]:

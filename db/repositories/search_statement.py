@@ -14,7 +14,7 @@ How a search goes:
    brought it. Ranks and fusion follow from those.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 from rag.fuse import RANK_CONSTANT
@@ -22,10 +22,6 @@ from rag.fuse import RANK_CONSTANT
 # BM25's parameters where the tenant has set none; Lucene's defaults.
 K1 = 1.2
 B = 0.75
-# Postings read for a question: this times the square root of the number of chunks. See docs/benchmarks.md.
-POSTINGS = 45
-# Chunks scored exactly out of those that the postings gave.
-SCORED = 300
 # Of a long question only the rarest words are looked up.
 WORDS = 64
 # An index scan under a filter visits about `candidates * corpus / matches` chunks, an exact scan `matches`.
@@ -34,6 +30,7 @@ ROUTE = 8.0
 
 # Cosine distance up to which two chunks count as one. Measured on copies, see docs/benchmarks.md.
 NEAR_DUPLICATE = 0.02
+COPIES = 6  # of a chunk are left out for certain; each further one costs comparisons
 
 FILTER_PARAMETER = 9  # the first that belongs to the filter
 
@@ -117,12 +114,15 @@ analysed AS MATERIALIZED (
 """
 # Each word's share is the water level at which min(postings, level), summed over the words, is the budget.
 POSTING_HITS = """
-budgeted AS MATERIALIZED (
-    SELECT number, idf,
-           max(((SELECT ceil(%(postings)s * sqrt(size))::bigint FROM corpus) - fewer) / remaining)
-               OVER () AS share
+budget AS MATERIALIZED (
+    SELECT ceil(%(postings)s * sqrt(size))::bigint AS postings,
+           greatest(%(min_scored)s, ceil(%(scored)s * sqrt(size)))::bigint AS scored,
+           %(filtered)s OR restricted AS narrowed
+    FROM corpus
+), budgeted AS MATERIALIZED (
+    SELECT number, weight, max(((SELECT postings FROM budget) - fewer) / remaining) OVER () AS share
     FROM (
-        SELECT number, idf,
+        SELECT number, (100 * idf)::integer AS weight,
                coalesce(sum(chunk_count) OVER (
                    ORDER BY chunk_count, number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
                ), 0) AS fewer,
@@ -130,7 +130,7 @@ budgeted AS MATERIALIZED (
         FROM lexeme
     ) l
 ), hits AS (
-    SELECT p.chunk_number, sum(b.idf * p.impact::float8) AS impact
+    SELECT p.chunk_number, sum(b.weight * p.impact) AS impact
     FROM budgeted b
     CROSS JOIN LATERAL (
         SELECT chunk_number, impact FROM postings
@@ -141,16 +141,18 @@ budgeted AS MATERIALIZED (
     WHERE NOT (SELECT exact FROM route)
     GROUP BY p.chunk_number
     ORDER BY impact DESC, p.chunk_number
-    LIMIT (SELECT CASE WHEN %(filtered)s OR restricted THEN NULL ELSE %(scored)s END FROM corpus)
+    LIMIT (SELECT CASE WHEN narrowed THEN NULL ELSE scored END FROM budget)
 ), lexical AS MATERIALIZED (
+    SELECT chunk_number FROM hits WHERE NOT (SELECT narrowed FROM budget)
+    UNION ALL
     (
         SELECT h.chunk_number FROM hits h
         CROSS JOIN LATERAL (
             SELECT t.source_id FROM chunk_terms t
             WHERE t.chunk_number = h.chunk_number AND t.tenant_id = $1 OFFSET 0
         ) m
-        WHERE %(in_scope)s
-        LIMIT %(scored)s
+        WHERE (SELECT narrowed FROM budget) AND %(in_scope)s
+        LIMIT (SELECT scored FROM budget)
     )
     UNION ALL
     SELECT chunk_number FROM few WHERE (SELECT exact FROM route)
@@ -245,13 +247,14 @@ ONE_LEG = (
     "ranked AS MATERIALIZED (SELECT c.*, %(score)s AS score FROM candidates c WHERE %(score)s IS NOT NULL)"
 )
 # Of chunks that say the same, the best one stays: the same words, or vectors next to each other. Only chunks
-# that are about as near to the question can be near each other, which spares most comparisons.
+# that are about as near to the question can be near each other, which spares most comparisons. Places that
+# matter only where each chunk has COPIES copies fill up the results as they are.
 DISTINCT = """
 placed AS MATERIALIZED (
     SELECT r.*, row_number() OVER (ORDER BY score DESC, chunk_number) AS place FROM ranked r
 ), fused AS MATERIALIZED (
     SELECT * FROM placed p
-    WHERE NOT EXISTS (
+    WHERE place > %(copies)s * $6 OR NOT EXISTS (
         SELECT FROM placed better
         WHERE better.place < p.place AND (better.fingerprint = p.fingerprint OR %(near)s)
     )
@@ -280,6 +283,27 @@ ORDER BY f.score DESC, f.chunk_number
 """
 # Gives the parameters a type in statements that do without them.
 PARAMETERS = "parameters AS (SELECT $3::halfvec(%(dimensions)s), $4::text, $7::text, $8::float8)"
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """What the lexical leg does for a question.
+
+    Attributes:
+        postings: Postings that it reads, times the square root of the number of chunks.
+        scored: Chunks that it scores exactly out of those that the postings gave, times the same.
+        min_scored: The least of those.
+    """
+
+    postings: float
+    scored: float
+    min_scored: int
+
+
+# Alone, it finds 97 to 99 % of the ten best chunks of an exhaustive scan. Beside a vector leg, whose
+# candidates get exact scores too, half the work gives 99 % of the fused ten. See docs/benchmarks.md.
+ALONE = Pruning(postings=42, scored=0.5, min_scored=100)
+BESIDE_VECTORS = Pruning(postings=20, scored=0.3, min_scored=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +341,11 @@ def build_statement(shape: Shape) -> str:
         parts.append(LEXEMES % {"words": WORDS})
         parts.append(
             POSTING_HITS
-            % {"postings": POSTINGS, "scored": SCORED, "filtered": filtered, "in_scope": in_scope}
+            % {
+                **asdict(BESIDE_VECTORS if shape.vector else ALONE),
+                "filtered": filtered,
+                "in_scope": in_scope,
+            }
         )
         pools.append("SELECT chunk_number, NULL::float8 AS distance FROM lexical")
     if shape.vector:
@@ -333,7 +361,8 @@ def build_statement(shape: Shape) -> str:
         }
     )
     parts.append(_ranking(shape))
-    parts.append(DISTINCT % {"near": NEAR % {"distance": NEAR_DUPLICATE} if shape.vector else "false"})
+    near = NEAR % {"distance": NEAR_DUPLICATE} if shape.vector else "false"
+    parts.append(DISTINCT % {"near": near, "copies": COPIES})
     lexemes = "ARRAY(SELECT lexeme FROM lexeme)" if shape.lexical else "'{}'::text[]"
     return "WITH " + ", ".join(parts) + FOUND % {"lexemes": lexemes}
 
