@@ -40,6 +40,8 @@ class Services:
     settings: Settings
     database: Database
     default_identity: Identity
+    embedding: EmbeddingModel
+    chunk_search: PostgresChunkSearch
     retriever: Retriever
     reranker: BaseDocumentCompressor | None
     answerer: Answerer
@@ -80,8 +82,9 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
         async with database.system() as connection:
             tenant = await tenants.ensure(connection, slug="default", name="Default")
         identity = Identity(tenant.id)
+        chunk_search = PostgresChunkSearch(database, space)
         retriever = Retriever(
-            PostgresChunkSearch(database, space),
+            chunk_search,
             embedding.embeddings,
             dimensions=space.dimensions,
             fusion=embedding.fusion,
@@ -105,6 +108,8 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             settings=settings,
             database=database,
             default_identity=identity,
+            embedding=embedding,
+            chunk_search=chunk_search,
             retriever=retriever,
             reranker=reranker,
             answerer=_answerer(settings, database, context),
@@ -121,8 +126,8 @@ async def _settle(task: "asyncio.Task[EmbeddingModel]") -> None:
 async def prepare_schema(logins: DatabaseLogins, embedding: EmbeddingModel) -> None:
     """Bring the schema to the newest version, with a space for the embedding model's vectors.
 
-    Words that were indexed by an earlier version are indexed anew, which takes about a second for a thousand
-    chunks; meanwhile other processes' searches find them by their vectors.
+    What was indexed by an earlier version is indexed anew, which takes about a second for a thousand chunks.
+    A search finds a source when its turn has come.
     """
     await migrate(logins.owner)
     await ensure_embedding_space(logins.owner, model=embedding.name, dimensions=embedding.dimensions)

@@ -30,6 +30,9 @@ SESSION_SETTINGS = {
     # A filtered HNSW scan goes on until it has found enough, in exact distance order.
     "hnsw.iterative_scan": "strict_order",
     "hnsw.ef_search": "80",
+    # However far from the question the chunks in scope lie, as many as were asked for are found.
+    "hnsw.max_scan_tuples": "2147483647",
+    "hnsw.scan_mem_multiplier": "32",  # times work_mem; what a scan has seen is kept in memory
 }
 # What the driver and the server say when it is not the query's fault.
 UNREACHABLE = (

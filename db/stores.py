@@ -6,8 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from db.pool import Database
-from db.repositories import search, search_index, sources, tenants
+from db.repositories import candidates, search, search_index, sources, tenants
 from db.repositories.search_index import ChunkWords
+from rag.candidates import CandidatePool
 from rag.errors import ConflictError
 from rag.ports import (
     Findings,
@@ -38,6 +39,13 @@ class PostgresChunkSearch:
     async def search(self, scope: SearchScope, query: SearchQuery) -> Findings:
         async with self._database.tenant(scope.tenant_id) as connection:
             return await search.search(
+                connection, scope, query, space_id=self._space.id, dimensions=self._space.dimensions
+            )
+
+    async def find_pool(self, scope: SearchScope, query: SearchQuery) -> CandidatePool:
+        """What a search by both legs, without a filter, chooses among."""
+        async with self._database.tenant(scope.tenant_id) as connection:
+            return await candidates.find_pool(
                 connection, scope, query, space_id=self._space.id, dimensions=self._space.dimensions
             )
 

@@ -1,5 +1,6 @@
-"""Pure measures of answers: containment, ranking of answerable over unanswerable, and their uncertainty."""
+"""Pure measures of answers and rankings, and their uncertainty."""
 
+import math
 import re
 import string
 from collections.abc import Callable, Iterable, Sequence
@@ -48,6 +49,24 @@ def auroc(scores: Sequence[float] | NDArray[np.float64], labels: Sequence[bool] 
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # ties share their mean rank
     u = float(ranks[positive].sum()) - n_positive * (n_positive + 1) / 2
     return u / (n_positive * n_negative)
+
+
+def ndcg(hits: Sequence[bool], relevant: int, *, depth: int) -> float:
+    """Normalised discounted cumulative gain (Järvelin and Kekäläinen, ACM TOIS 2002) with gains of 0 and 1.
+
+    Args:
+        hits: Whether each place of the ranking, best first, has something relevant.
+        relevant: How much that is relevant there is, at least 1.
+        depth: How many places count.
+    """
+    gain = sum(1 / math.log2(1 + place) for place, hit in enumerate(hits[:depth], start=1) if hit)
+    ideal = sum(1 / math.log2(1 + place) for place in range(1, min(relevant, depth) + 1))
+    return gain / ideal
+
+
+def recall(hits: Sequence[bool], relevant: int, *, depth: int) -> float:
+    """The share of what is relevant, at least 1, in the first places."""
+    return sum(hits[:depth]) / relevant
 
 
 def bootstrap_interval(

@@ -4,6 +4,7 @@ The same function prepares chunks and questions. What it gives holds nothing but
 spaces, so that Postgres' parser, which would see hosts, paths and signed numbers, has nothing to decide.
 """
 
+import hashlib
 import re
 import unicodedata
 
@@ -69,6 +70,13 @@ def analyse(text: str) -> str:
     if _UNSPACED.search(plain):
         plain = _UNSPACED.sub(_pairs, plain)
     return " ".join(plain.split())
+
+
+def fingerprint(text: str) -> int:
+    """64 bits that are the same for texts that differ in nothing but case, white space and Unicode form."""
+    plain = " ".join(unicodedata.normalize("NFKC", text).lower().split())
+    digest = hashlib.sha256(plain.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
 
 
 def _pairs(run: re.Match[str]) -> str:

@@ -7,6 +7,7 @@ import structlog
 from langchain_core.documents import Document
 from langchain_core.documents.compressor import BaseDocumentCompressor
 
+from rag.errors import ModelError
 from rag.ports import RetrievedPassage
 
 log = structlog.get_logger(__name__)
@@ -37,7 +38,7 @@ async def rerank(
     """The best `top_k` passages in the reranker's order.
 
     Those that the reranker leaves out follow in their old order. Without a reranker, or when it fails for
-    whatever reason, the fused order stays.
+    whatever reason or leaves out all, the fused order stays.
     """
     if reranker is None or not passages:
         return Reranked(list(passages[:top_k]), [])
@@ -73,6 +74,8 @@ def _document(position: int, found: RetrievedPassage) -> Document:
 
 def _in_order(passages: Sequence[RetrievedPassage], ranked: Sequence[Document]) -> list[RetrievedPassage]:
     scores = {document.metadata["position"]: document.metadata.get("relevance_score") for document in ranked}
+    if not scores:
+        raise ModelError("the reranker ranked nothing")
     rest = [position for position in range(len(passages)) if position not in scores]
     chosen = [_reranked(passages[at], rank, scores[at]) for rank, at in enumerate(scores, start=1)]
     return [*chosen, *(passages[position] for position in rest)]

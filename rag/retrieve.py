@@ -1,5 +1,6 @@
 """Hybrid retrieval: one search over a question's vector and its words, over one when the other fails."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,6 +93,8 @@ class Retriever:
             raise InvalidInputError(
                 f"the vector has {len(vector)} dimensions; the corpus' vectors have {self._dimensions}"
             )
+        else:
+            vector = _unit(vector)
         embedded = time.perf_counter()
         # Some are copies of others, and left out.
         candidates = 2 * top_k if strategy is Strategy.VECTOR else max(CANDIDATES, 2 * top_k)
@@ -123,6 +126,14 @@ class Retriever:
 def candidates_for(top_k: int) -> int:
     """How many passages each leg contributes to so many results: some are copies of others, and left out."""
     return max(CANDIDATES, 2 * top_k)
+
+
+def _unit(vector: Sequence[float]) -> list[float]:
+    """The vector at length 1, so that half precision neither cuts it off nor loses it."""
+    length = math.hypot(*vector)
+    if not 0 < length < math.inf:
+        raise InvalidInputError("the vector points nowhere")
+    return [value / length for value in vector]
 
 
 async def embed_query(embeddings: Embeddings, question: str) -> Sequence[float]:

@@ -53,7 +53,10 @@ async def replace_readers(
 ) -> None:
     """Let these groups read the source and no other; everyone of the tenant when the list is empty.
 
-    A nameless group opens nothing: a list of nothing else closes the source to all.
+    Raises:
+        ValueError: A group without a name, which would stand for everyone.
     """
-    readers = [group for group in acl if group != EVERYONE] if acl else [EVERYONE]
+    if EVERYONE in acl:
+        raise ValueError("a group on an access list must have a name")
+    readers = list(acl) or [EVERYONE]
     await connection.execute(REPLACE_READERS, tenant_id, source_id, readers)

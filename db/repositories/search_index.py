@@ -10,7 +10,7 @@ from typing import Self
 from uuid import UUID
 
 from db.pool import Connection
-from rag.analysis import analyse, configuration_of
+from rag.analysis import analyse, configuration_of, fingerprint
 
 ANALYSIS_VERSION = 1  # of `rag.analysis`: raise it when what `analyse` gives changes
 
@@ -50,8 +50,8 @@ WITH analysed AS MATERIALIZED (
 INSERT INTO chunk_terms (tenant_id, source_id, chunk_number, configuration, length, lexemes, frequencies,
                          fingerprint)
 SELECT $1, $2, c.chunk_number, c.configuration, coalesce(terms.length, 0),
-       coalesce(terms.lexemes, '{}'), coalesce(terms.frequencies, '{}'), hashtextextended(c.text, 0)
-FROM unnest($3::bigint[], $4::text[], $6::text[]) AS c (chunk_number, configuration, text)
+       coalesce(terms.lexemes, '{}'), coalesce(terms.frequencies, '{}'), c.fingerprint
+FROM unnest($3::bigint[], $4::text[], $7::bigint[]) AS c (chunk_number, configuration, fingerprint)
 LEFT JOIN terms USING (chunk_number)
 """
 MARK = "UPDATE source_documents SET analysis_version = $2 WHERE id = $1"
@@ -59,12 +59,16 @@ MARK = "UPDATE source_documents SET analysis_version = $2 WHERE id = $1"
 
 @dataclass(frozen=True, slots=True)
 class ChunkWords:
-    """A chunk for lexical search: title and headings, and text, analysed, and how to stem them."""
+    """A chunk for lexical search: title and headings, and text, analysed, and how to stem them.
+
+    The fingerprint is the same for texts that differ in case and white space alone.
+    """
 
     chunk_number: int
     configuration: str
     heading: str
     text: str
+    fingerprint: int
 
     @classmethod
     def of(
@@ -72,7 +76,7 @@ class ChunkWords:
     ) -> Self:
         """Title and headings are found by, but never quoted."""
         heading = analyse(" ".join([title, *heading_path]))
-        return cls(number, configuration_of(language), heading, analyse(text))
+        return cls(number, configuration_of(language), heading, analyse(text), fingerprint(text))
 
 
 async def remove_vectors(connection: Connection, source_id: UUID) -> None:
@@ -113,5 +117,6 @@ async def add_words(
         [chunk.configuration for chunk in chunks],
         [chunk.heading for chunk in chunks],
         [chunk.text for chunk in chunks],
+        [chunk.fingerprint for chunk in chunks],
     )
     await connection.execute(MARK, source_id, ANALYSIS_VERSION)

@@ -28,9 +28,11 @@ WORDS = 64
 # They cost the same where matches = sqrt(ROUTE * candidates * corpus). Measured, see docs/benchmarks.md.
 ROUTE = 8.0
 
-# Cosine distance up to which two chunks count as one. Measured on copies, see docs/benchmarks.md.
+# Cosine distance up to which two chunks say nearly the same; MiniLM's between two that differ in a number is
+# 0.003 to 0.02. So many of them stay; chunks are compared up to so many places for each result wanted.
 NEAR_DUPLICATE = 0.02
-COPIES = 6  # of a chunk are left out for certain; each further one costs comparisons
+NEAR_KEPT = 2
+NEAR_PLACES = 4
 
 FILTER_PARAMETER = 9  # the first that belongs to the filter
 
@@ -42,13 +44,22 @@ corpus AS MATERIALIZED (
            EXISTS (SELECT FROM source_readers WHERE tenant_id = $1 AND reader > '') AS restricted
     FROM lexical_statistics WHERE tenant_id = $1
 ), tuning AS MATERIALIZED (
-    SELECT coalesce((settings #>> '{retrieval,k1}')::float8, %(k1)s) AS k1,
-           coalesce((settings #>> '{retrieval,b}')::float8, %(b)s) AS b,
-           coalesce(settings #>> '{retrieval,fusion}', $7::text) AS fusion,
-           coalesce((settings #>> '{retrieval,vector_weight}')::float8, $8::float8) AS vector_weight
-    FROM tenants WHERE id = $1
+    SELECT greatest(coalesce(k1, %(k1)s), 0.01) AS k1, least(greatest(coalesce(b, %(b)s), 0), 1) AS b,
+           CASE WHEN fusion IN ('rrf', 'convex', 'bounded') THEN fusion ELSE $7::text END AS fusion,
+           least(greatest(coalesce(vector_weight, $8::float8), 0), 1) AS vector_weight
+    FROM tenants
+    CROSS JOIN LATERAL (
+        SELECT settings #>> '{retrieval,fusion}' AS fusion, %(numbers)s
+    ) own
+    WHERE id = $1
 )
 """
+# What is no number counts as not set.
+NUMBER = """
+CASE WHEN jsonb_typeof(settings #> '{{retrieval,{name}}}') = 'number'
+    THEN (settings #>> '{{retrieval,{name}}}')::float8 END AS {name}
+"""
+NUMBERS = ", ".join(NUMBER.format(name=name) for name in ("k1", "b", "vector_weight"))
 # All chunks in scope, up to one more than are worth comparing one by one. Not counted when the scope is
 # simply the whole of a large corpus.
 FEW = """
@@ -193,7 +204,8 @@ BM25 = """
     WHERE f.tf IS NOT NULL
 )
 """
-SIMILARITY = "v.vector, 1 - (v.vector <=> $3::halfvec(%(dimensions)s)) AS similarity"
+# A vector of zeros has no angle to any other: NaN, which would sort before all numbers.
+SIMILARITY = "v.vector, nullif(1 - (v.vector <=> $3::halfvec(%(dimensions)s)), 'NaN') AS similarity"
 VECTORS = """
 LEFT JOIN LATERAL (
     SELECT e.embedding::halfvec(%(dimensions)s) AS vector FROM chunk_embeddings e
@@ -246,25 +258,27 @@ ranked AS MATERIALIZED (
 ONE_LEG = (
     "ranked AS MATERIALIZED (SELECT c.*, %(score)s AS score FROM candidates c WHERE %(score)s IS NOT NULL)"
 )
-# Of chunks that say the same, the best one stays: the same words, or vectors next to each other. Only chunks
-# that are about as near to the question can be near each other, which spares most comparisons. Places that
-# matter only where each chunk has COPIES copies fill up the results as they are.
+# Of chunks with the same text the best one stays. Vectors next to each other may still differ in the one word
+# or number that matters, so two of those stay: they don't fill the results, and a contradiction shows. Places
+# that matter only where nearly all else was left out fill up the results as they are.
 DISTINCT = """
 placed AS MATERIALIZED (
-    SELECT r.*, row_number() OVER (ORDER BY score DESC, chunk_number) AS place FROM ranked r
+    SELECT r.*, row_number() OVER (ORDER BY score DESC, chunk_number) AS place,
+           row_number() OVER (PARTITION BY fingerprint ORDER BY score DESC, chunk_number) AS copy
+    FROM ranked r
 ), fused AS MATERIALIZED (
     SELECT * FROM placed p
-    WHERE place > %(copies)s * $6 OR NOT EXISTS (
-        SELECT FROM placed better
-        WHERE better.place < p.place AND (better.fingerprint = p.fingerprint OR %(near)s)
-    )
+    WHERE copy = 1 AND (place > %(near_places)s * $6 OR %(near)s < %(near_kept)s)
     ORDER BY place
     LIMIT $6
 )
 """
-NEAR = """
-(abs(better.similarity - p.similarity) <= %(distance)s AND better.vector <=> p.vector <= %(distance)s)
+NEAR = "better.vector <=> p.vector <= %(distance)s"
+BETTER_AND_NEAR = """
+(SELECT count(*) FROM placed better WHERE better.place < p.place AND better.copy = 1 AND {near})
 """
+# The words as they were looked up, found or not: what is known would tell of documents closed to the caller.
+WANTED = "ARRAY(SELECT lexeme FROM wanted ORDER BY lexeme)"
 # The plan stands in every row, and in one without a passage when nothing was found.
 FOUND = """
 SELECT route.exact, CASE WHEN route.counted THEN route.matches END AS matches, route.exact_limit,
@@ -326,7 +340,7 @@ def build_statement(shape: Shape) -> str:
     numbers = {"space": shape.space_id, "dimensions": shape.dimensions}
     in_scope = f"{READABLE} AND {condition}"
     parts = [
-        CORPUS % {"k1": K1, "b": B},
+        CORPUS % {"k1": K1, "b": B, "numbers": NUMBERS},
         FEW
         % {
             "route": ROUTE,
@@ -361,9 +375,9 @@ def build_statement(shape: Shape) -> str:
         }
     )
     parts.append(_ranking(shape))
-    near = NEAR % {"distance": NEAR_DUPLICATE} if shape.vector else "false"
-    parts.append(DISTINCT % {"near": near, "copies": COPIES})
-    lexemes = "ARRAY(SELECT lexeme FROM lexeme)" if shape.lexical else "'{}'::text[]"
+    near = BETTER_AND_NEAR.format(near=NEAR % {"distance": NEAR_DUPLICATE}) if shape.vector else "0"
+    parts.append(DISTINCT % {"near": near, "near_kept": NEAR_KEPT, "near_places": NEAR_PLACES})
+    lexemes = WANTED if shape.lexical else "'{}'::text[]"
     return "WITH " + ", ".join(parts) + FOUND % {"lexemes": lexemes}
 
 

@@ -13,8 +13,8 @@ BY_SLUG = "SELECT id, slug, name FROM tenants WHERE slug = $1"
 ALL_IDS = "SELECT id FROM tenants ORDER BY id"
 CORPUS_VERSION = "SELECT corpus_version FROM tenants WHERE id = $1"
 NEXT_CORPUS_VERSION = "UPDATE tenants SET corpus_version = corpus_version + 1 WHERE id = $1"
-
-
+# The lock keeps two changes of one part each from undoing each other.
+RETRIEVAL = "SELECT settings -> 'retrieval' FROM tenants WHERE id = $1 FOR UPDATE"
 SET_RETRIEVAL = """
 UPDATE tenants SET settings = jsonb_set(settings, '{retrieval}', $2::jsonb) WHERE id = $1
 """
@@ -35,6 +35,12 @@ async def ensure(connection: Connection, *, slug: str, name: str) -> Tenant:
     return Tenant(**row)
 
 
+async def find(connection: Connection, slug: str) -> Tenant | None:
+    """The tenant of that slug. Needs a `system` connection."""
+    row = await connection.fetchrow(BY_SLUG, slug)
+    return Tenant(**row) if row else None
+
+
 async def all_ids(connection: Connection) -> list[UUID]:
     """Every tenant. Needs a `system` connection."""
     return [row["id"] for row in await connection.fetch(ALL_IDS)]
@@ -48,6 +54,11 @@ async def corpus_version(connection: Connection, tenant_id: UUID) -> int:
 async def advance_corpus_version(connection: Connection, tenant_id: UUID) -> None:
     """Say that what a search can find has changed. Belongs into the transaction that changes it."""
     await connection.execute(NEXT_CORPUS_VERSION, tenant_id)
+
+
+async def retrieval(connection: Connection, tenant_id: UUID) -> dict[str, Any]:
+    """What the tenant has of `fusion`, `vector_weight`, `k1` and `b`; nobody changes it meanwhile."""
+    return await connection.fetchval(RETRIEVAL, tenant_id) or {}
 
 
 async def set_retrieval(connection: Connection, tenant_id: UUID, settings: Mapping[str, Any]) -> None:

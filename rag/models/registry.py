@@ -1,5 +1,7 @@
 """Models by name, `provider:model`, as LangChain writes them; `local` is ours."""
 
+import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +26,10 @@ LOCAL_EMBEDDINGS = "local:all-MiniLM-L6-v2"
 # Chosen on one half of five public question sets, within a thousandth of the best on the other half.
 LOCAL_FUSION = Fusion(FusionMethod.BOUNDED, 0.45)
 NO_RERANKER = "none"
+ARN = "arn:[^:]*:bedrock:"
+# Seconds. The fused order is there already: what comes later than this is worth less than the wait for it.
+RERANK_CONNECT_TIMEOUT = 2.0
+RERANK_READ_TIMEOUT = 8.0
 # LangChain's name for the Converse API, which streams, uses tools and takes guardrails alike for all models.
 CHAT_PROVIDERS = {"bedrock": "bedrock_converse"}
 
@@ -103,22 +109,43 @@ def load_embedding_model(name: str, local: LocalModels) -> EmbeddingModel:
 def load_reranker(name: str) -> BaseDocumentCompressor | None:
     """The reranker of that name; None for "none".
 
+    A call that fails is not repeated, and one that hangs is given up.
+
     Raises:
-        InvalidInputError: A name that no provider knows, or no AWS region for Bedrock's.
+        InvalidInputError: A name that no provider knows; no AWS region for Bedrock's, or a profile
+            that doesn't exist.
     """
     if name == NO_RERANKER:
         return None
     provider, separator, model = name.partition(":")
     if provider != "bedrock" or not separator or not model:
         raise InvalidInputError(f"RERANK_MODEL {name!r}: write bedrock:<model id or ARN>, or {NO_RERANKER}")
+    return _bedrock_reranker(name, model)
+
+
+def _bedrock_reranker(name: str, model: str) -> BaseDocumentCompressor:
     from boto3.session import Session  # noqa: PLC0415 - a second that only those pay who use it
+    from botocore.config import Config  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
     from langchain_aws import BedrockRerank  # noqa: PLC0415
 
-    region = Session().region_name
-    if region is None:
-        raise InvalidInputError(f"RERANK_MODEL {name!r} needs AWS_REGION")
-    arn = model if model.startswith("arn:") else f"arn:aws:bedrock:{region}::foundation-model/{model}"
-    return BedrockRerank(model_arn=arn, region_name=region, top_n=DEPTH)
+    config = Config(
+        connect_timeout=RERANK_CONNECT_TIMEOUT,
+        read_timeout=RERANK_READ_TIMEOUT,
+        retries={"total_max_attempts": 1},
+    )
+    is_arn = re.match(ARN, model)
+    try:
+        session = Session()
+        # boto3 itself doesn't know AWS_REGION.
+        region = (is_arn and model.split(":")[3]) or os.environ.get("AWS_REGION") or session.region_name
+        if not region:
+            raise InvalidInputError(f"RERANK_MODEL {name!r} needs AWS_REGION")
+        client = session.client("bedrock-agent-runtime", region_name=region, config=config)
+    except (BotoCoreError, ValueError) as exc:
+        raise InvalidInputError(f"RERANK_MODEL {name!r}: {exc}") from exc
+    arn = model if is_arn else f"arn:aws:bedrock:{region}::foundation-model/{model}"
+    return BedrockRerank(client=client, model_arn=arn, region_name=region, top_n=DEPTH)
 
 
 def _chat_model(name: str, local: LocalModels) -> BaseChatModel:

@@ -5,8 +5,8 @@ search looks up by is plain columns: lexemes as numbers, attributes as one row f
 row for each group.
 
 On a live table: `documents` gets a number and is rewritten, `chunk_embeddings` is updated in place, both
-under an exclusive lock (about a minute for a million chunks). The words of existing chunks are indexed anew
-after the migration, in batches; until then only vectors find them.
+under an exclusive lock (about a minute for a million chunks). The words, attributes and readers of existing
+sources are indexed anew after the migration, one source after the other; until then a search does not find them.
 
 Revision ID: 0002
 Revises: 0001

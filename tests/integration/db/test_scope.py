@@ -92,8 +92,7 @@ async def test_readers_are_the_groups_or_everyone(
         assert await readers_after(database, own_tenant_id, source_id, acl) == readers
 
 
-async def test_a_nameless_group_opens_nothing(
-    database: Database, own_tenant_id: UUID, source_id: UUID
-) -> None:
-    assert await readers_after(database, own_tenant_id, source_id, ["hr", ""]) == ["hr"]
-    assert await readers_after(database, own_tenant_id, source_id, [""]) == []
+async def test_a_nameless_group_is_refused(database: Database, own_tenant_id: UUID, source_id: UUID) -> None:
+    for acl in (["hr", ""], [""]):
+        with pytest.raises(ValueError, match="must have a name"):
+            await readers_after(database, own_tenant_id, source_id, acl)

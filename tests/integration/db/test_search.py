@@ -197,23 +197,112 @@ async def test_a_tenant_can_have_a_fusion_and_bm25_of_its_own(
 async def test_copies_do_not_fill_the_results(
     store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
 ) -> None:
-    nearly = np.array(unit_vector(1)) + 0.05 * np.array(unit_vector(99))
     writer = Writer(own_tenant_id)
     for n in range(5):
         await store.add_version(writer, new_version(f"copy {n}", ["Red  Pear!"], title=f"{n}", seed=10 * n))
-    await store.add_version(writer, new_version("edited", ["a red pear"], vectors=[unit_vector(1)]))
-    await store.add_version(
-        writer, new_version("again", ["one red pear"], vectors=[list(nearly / np.linalg.norm(nearly))])
+    for text, kept in (
+        ("red pear!", False),
+        ("red pear", True),
+        ("Red pear C++", True),
+        ("Red pear C#", True),
+    ):
+        await store.add_version(writer, new_version(text, [text], title=str(kept), seed=len(text) * 50))
+    for found in (
+        await search(both_legs("red pear", unit_vector(1), Fusion(FusionMethod.BOUNDED, 0.5))),
+        await search.words("red pear"),
+        await search.vector(unit_vector(1)),
+    ):
+        texts = sorted(" ".join(p.passage.text.lower().split()) for p in found.passages)
+        assert texts == ["red pear", "red pear c#", "red pear c++", "red pear!"]
+
+
+async def test_of_nearly_the_same_two_stay_so_that_a_contradiction_shows(
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
+) -> None:
+    writer = Writer(own_tenant_id)
+    base, noise = np.array(unit_vector(1)), np.array(unit_vector(99))
+    for n in range(5):
+        vector = base + (0.05 + 0.01 * n) * noise
+        version = new_version(
+            f"v{n}", [f"{n} vacation days"], vectors=[list(vector / np.linalg.norm(vector))]
+        )
+        await store.add_version(writer, version)
+    await store.add_version(writer, new_version("other", ["lunch"], seed=500))
+    found = await search(
+        both_legs("how many vacation days", unit_vector(1), Fusion(FusionMethod.BOUNDED, 0.5), limit=3)
     )
-    await store.add_version(writer, new_version("other", ["red apple"], seed=500))
-    found = await search(both_legs("red pear", unit_vector(1), Fusion(FusionMethod.BOUNDED, 0.5)))
-    names = [p.passage.source_document_id for p in found.passages]
-    assert len(names) == 3
-    assert len({name for name in names if name.startswith("copy")}) == 1
-    assert len({"edited", "again"} & set(names)) == 1
-    assert "other" in names
-    by_words = await search.words("red pear")
-    assert len(by_words.passages) == 4, "without vectors, only the same words count as a copy"
+    assert [p.passage.source_document_id for p in found.passages] == ["v0", "v1", "other"]
+
+
+async def test_a_filter_far_from_the_question_finds_as_many_as_there_are(
+    database: Database, store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
+) -> None:
+    towards = np.array(unit_vector(1))
+    rng = np.random.default_rng(0)
+
+    def around(direction: float, count: int) -> list[list[float]]:
+        vectors = direction * towards + 0.5 * rng.normal(size=(count, 384)) / np.sqrt(384)
+        return [
+            list(map(float, vector)) for vector in vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        ]
+
+    writer = Writer(own_tenant_id)
+    near = new_version("near", [f"n{n}" for n in range(1500)], metadata={"year": 1}, vectors=around(1, 1500))
+    far = new_version(
+        "far", [f"f{n}" for n in range(1200)], metadata={"year": 2026}, vectors=around(-1, 1200)
+    )
+    await store.add_version(writer, near)
+    await store.add_version(writer, far)
+    scope = SearchScope(own_tenant_id, filter=year_is(2026))
+    found = await search.vector(unit_vector(1), scope, limit=10)
+    assert not found.plan.exact
+    assert len(found.passages) == 10
+    assert {p.passage.source_document_id for p in found.passages} == {"far"}
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        {"vector_weight": "abc"},
+        {"vector_weight": True, "k1": "", "b": {}},
+        {"k1": -1, "b": 0},
+        {"vector_weight": 7, "b": -9, "fusion": "magic"},
+    ],
+)
+async def test_settings_that_make_no_sense_do_not_stop_a_search(
+    database: Database,
+    store: PostgresSourceStore,
+    search: Searcher,
+    own_tenant_id: UUID,
+    garbage: dict[str, object],
+) -> None:
+    await store.add_version(Writer(own_tenant_id), new_version("a", ["red", "red pear"]))
+    async with database.tenant(own_tenant_id) as connection:
+        await tenants.set_retrieval(connection, own_tenant_id, garbage)
+    found = await search(both_legs("red pear", unit_vector(2), Fusion(FusionMethod.BOUNDED, 0.5)))
+    assert len(found.passages) == 2
+    assert all(math.isfinite(p.score) and p.score > -1 for p in found.passages)
+
+
+async def test_a_stored_vector_of_zeros_is_no_match_for_anything(
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
+) -> None:
+    vectors = [[0.0] * 384, unit_vector(1)]
+    await store.add_version(Writer(own_tenant_id), new_version("a", ["red", "red pear"], vectors=vectors))
+    for method in FusionMethod:
+        found = await search(both_legs("red pear", unit_vector(1), Fusion(method, 0.5)))
+        assert found.passages[0].passage.text == "red pear"
+        assert all(math.isfinite(p.score) for p in found.passages)
+
+
+async def test_what_is_closed_to_the_caller_does_not_show_in_the_plan(
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
+) -> None:
+    writer = Writer(own_tenant_id)
+    await store.add_version(writer, new_version("open", ["red"]))
+    await store.add_version(writer, new_version("closed", ["layoffs at kraken"], acl=("hr",)))
+    known, unknown = (await search.words("kraken")).plan, (await search.words("dolphin")).plan
+    assert (known.lexemes, unknown.lexemes) == (("kraken",), ("dolphin",))
 
 
 async def test_a_question_is_analysed_in_each_language_of_the_corpus(

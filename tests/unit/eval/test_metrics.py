@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from eval.bm25 import bm25_scores
-from eval.metrics import auroc, bootstrap_interval, contains_answer, normalise_answer
+from eval.metrics import auroc, bootstrap_interval, contains_answer, ndcg, normalise_answer, recall
 
 
 def test_normalisation_drops_case_punctuation_and_articles() -> None:
@@ -36,6 +38,21 @@ def test_auroc_of_opposite_scores_is_its_complement(items: list[tuple[int, bool]
         return
     scores = [float(score) for score, _ in items]
     assert auroc(scores, labels) + auroc([-s for s in scores], labels) == pytest.approx(1)
+
+
+def test_ndcg_discounts_by_place_and_is_1_for_the_best_ranking_there_can_be() -> None:
+    hits = [False, True, False, True]
+    ideal = 1 / math.log2(2) + 1 / math.log2(3)
+    assert ndcg(hits, 2, depth=10) == (1 / math.log2(3) + 1 / math.log2(5)) / ideal
+    assert ndcg(hits, 2, depth=2) == 1 / math.log2(3) / ideal
+    assert ndcg([True, True, False], 2, depth=10) == 1.0
+    assert ndcg([True] * 3, 9, depth=3) == 1.0, "no more fit in"
+    assert ndcg([], 2, depth=10) == 0.0
+
+
+def test_recall_is_the_share_found() -> None:
+    assert recall([False, True, False, True], 3, depth=10) == 2 / 3
+    assert recall([False, True, False, True], 3, depth=2) == 1 / 3
 
 
 def test_bootstrap_interval_holds_the_figure_and_is_repeatable() -> None:
