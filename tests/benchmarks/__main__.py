@@ -1,4 +1,4 @@
-"""All benchmarks, as one table. `python -m tests.benchmarks citations answers` runs only those named."""
+"""Benchmarks as a table: all but search's, or those named; `retrieval` stands for those of search."""
 
 import sys
 from importlib import import_module
@@ -7,12 +7,14 @@ from observability.logs import configure_logs
 from tests.benchmarks.report import print_table
 
 NAMES = ("embedder", "extractive", "citations", "answers", "service")
+RETRIEVAL = ("retrieval_quality", "retrieval_speed", "retrieval_peers")
 
 
 def main() -> int:
     configure_logs(level="ERROR")
     failed = False
-    for name in sys.argv[1:] or NAMES:
+    named = RETRIEVAL if sys.argv[1:] == ["retrieval"] else sys.argv[1:]
+    for name in named or NAMES:
         print(f"\n{name}")
         rows = import_module(f"tests.benchmarks.bench_{name}").run()
         print_table(rows)
