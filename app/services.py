@@ -79,9 +79,7 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             open_database(logins, app_connections=settings.db_connections)
         )
         space = await _embedding_space(database, embedding)
-        async with database.system() as connection:
-            tenant = await tenants.ensure(connection, slug="default", name="Default")
-        identity = Identity(tenant.id)
+        identity = await _default_identity(database)
         chunk_search = PostgresChunkSearch(database, space)
         retriever = Retriever(
             chunk_search,
@@ -90,6 +88,12 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             fusion=embedding.fusion,
         )
         reranker = load_reranker(settings.rerank_model)
+        ingestor = Ingestor(
+            PostgresSourceStore(database, space),
+            embedding,
+            chunk_tokens=settings.chunk_tokens,
+            overlap_tokens=settings.chunk_overlap_tokens,
+        )
         context = AnswerContext(
             scope=identity.scope(),
             retriever=retriever,
@@ -97,12 +101,6 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             chat_models=tuple(load_chat_models(settings.chat_model, local)),
             context_tokens=settings.context_tokens,
             relevance_floor=settings.relevance_floor,
-        )
-        ingestor = Ingestor(
-            PostgresSourceStore(database, space),
-            embedding,
-            chunk_tokens=settings.chunk_tokens,
-            overlap_tokens=settings.chunk_overlap_tokens,
         )
         yield Services(
             settings=settings,
@@ -117,6 +115,11 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             jobs=await stack.enter_async_context(open_ingestion_jobs(database, ingestor)),
             feedback=FeedbackCollector(database),
         )
+
+
+async def _default_identity(database: Database) -> Identity:
+    async with database.system() as connection:
+        return Identity((await tenants.ensure(connection, slug="default", name="Default")).id)
 
 
 async def _settle(task: "asyncio.Task[EmbeddingModel]") -> None:

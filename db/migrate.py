@@ -1,6 +1,6 @@
 """Bring a database to the newest schema: roles, migrations, embedding spaces. Needs the `owner` login."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,17 @@ async def migrate(owner: Login, *, revision: str = "head") -> None:
         for role in (APP_ROLE, SYSTEM_ROLE):
             for statement in (CREATE_ROLE, GRANT_ROLE, CONNECT_GRANT):
                 await connection.execute(statement.format(role=role))
-        await _run_alembic(owner, revision)
+        await _run_alembic(owner, command.upgrade, revision)
+
+
+async def downgrade(owner: Login, *, revision: str) -> None:
+    """Take the schema back to an earlier `revision`, for the release before; it refills what that one needs.
+
+    Raises:
+        UnavailableError: The server can't be reached, or refuses a statement.
+    """
+    async with _locked(owner):
+        await _run_alembic(owner, command.downgrade, revision)
 
 
 @asynccontextmanager
@@ -76,7 +86,7 @@ async def _check_server(connection: "asyncpg.Connection[asyncpg.Record]") -> Non
         raise UnavailableError("the server has no pgvector: install the extension on it")
 
 
-async def _run_alembic(owner: Login, revision: str) -> None:
+async def _run_alembic(owner: Login, run: Callable[[Config, str], None], revision: str) -> None:
     async def open_connection(*_: object, **__: object) -> "asyncpg.Connection[asyncpg.Record]":
         return await connect(owner)
 
@@ -85,18 +95,18 @@ async def _run_alembic(owner: Login, revision: str) -> None:
     )
     try:
         async with engine.connect() as connection:
-            await connection.run_sync(_upgrade, revision)
+            await connection.run_sync(_run_command, run, revision)
             await connection.commit()
     finally:
         await engine.dispose()
 
 
-def _upgrade(connection: SyncConnection, revision: str) -> None:
+def _run_command(connection: SyncConnection, run: Callable[[Config, str], None], revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     attributes: dict[str, Any] = config.attributes
     attributes["connection"] = connection
-    command.upgrade(config, revision)
+    run(config, revision)
 
 
 ADD_SPACE = """

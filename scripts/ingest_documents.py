@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from tqdm import tqdm
 
+from app.field_types import Acl, Metadata
 from app.problems import printable
-from app.schemas import Acl, Metadata
 from app.services import Services, open_services
 from app.settings import Settings
 from observability.logs import configure_logs

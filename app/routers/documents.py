@@ -8,8 +8,9 @@ from fastapi import APIRouter, Query, status
 from starlette.responses import PlainTextResponse
 
 from app.dependencies import IdentityDep, ServicesDep
+from app.field_types import Name
 from app.ingestion import delete_document
-from app.schemas import DocumentOut, DocumentPage, Name
+from app.schemas import DocumentOut, DocumentPage
 from db.repositories import sources
 from rag.errors import InvalidInputError, NotFoundError
 

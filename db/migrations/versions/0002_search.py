@@ -228,5 +228,83 @@ def upgrade() -> None:
         protect_tenant_table(table)
 
 
+# Back to English words without languages; each statement undoes one of the groups above.
+UNDO_NEW_TABLES = [
+    *(f"DROP TABLE {table}" for table in reversed(NEW_TABLES)),
+    *(
+        f"DROP FUNCTION {function}"
+        for function in (
+            "index_chunk_terms()",
+            "unindex_chunk_terms()",
+            "posting_impact(integer, integer)",
+            "lock_lexical_index(uuid)",
+        )
+    ),
+    "DROP INDEX source_documents_language",
+    "DROP INDEX source_documents_updated",
+    "ALTER TABLE source_documents DROP COLUMN analysis_version",
+]
+UNNUMBER_CHUNKS = [
+    "ALTER TABLE chunk_embeddings ADD COLUMN chunk_id uuid REFERENCES documents ON DELETE CASCADE",
+    """
+    UPDATE chunk_embeddings e SET chunk_id = d.id FROM documents d WHERE d.number = e.chunk_number
+    """,
+    "ALTER TABLE chunk_embeddings DROP CONSTRAINT chunk_embeddings_pkey",
+    "ALTER TABLE chunk_embeddings DROP COLUMN chunk_number, DROP COLUMN source_id",
+    """
+    ALTER TABLE chunk_embeddings ALTER COLUMN chunk_id SET NOT NULL, ADD PRIMARY KEY (chunk_id, space_id)
+    """,
+    "CREATE INDEX chunk_embeddings_tenant ON chunk_embeddings (tenant_id, space_id)",
+    "ALTER TABLE documents DROP COLUMN number",
+]
+FIRST_LEXICAL_TABLES = [
+    """
+    CREATE TABLE chunk_lengths (
+        tenant_id uuid NOT NULL REFERENCES tenants ON DELETE CASCADE,
+        chunk_id uuid PRIMARY KEY REFERENCES documents ON DELETE CASCADE,
+        lexeme_count integer NOT NULL
+    )
+    """,
+    "CREATE INDEX chunk_lengths_tenant ON chunk_lengths (tenant_id) INCLUDE (lexeme_count)",
+    """
+    CREATE TABLE postings (
+        tenant_id uuid NOT NULL REFERENCES tenants ON DELETE CASCADE,
+        lexeme text NOT NULL,
+        chunk_id uuid NOT NULL REFERENCES documents ON DELETE CASCADE,
+        term_frequency smallint NOT NULL,
+        PRIMARY KEY (tenant_id, lexeme, chunk_id) INCLUDE (term_frequency)
+    )
+    """,
+    "CREATE INDEX postings_chunk ON postings (chunk_id)",
+    """
+    INSERT INTO postings (tenant_id, lexeme, chunk_id, term_frequency)
+    SELECT d.tenant_id, t.lexeme, d.id, cardinality(t.positions)
+    FROM documents d
+    JOIN source_documents s ON s.id = d.source_id AND s.current_version = d.version
+    CROSS JOIN LATERAL unnest(
+        to_tsvector('english', concat_ws(' ', s.title, array_to_string(d.heading_path, ' '), d.text))
+    ) t
+    """,
+    """
+    INSERT INTO chunk_lengths (tenant_id, chunk_id, lexeme_count)
+    SELECT d.tenant_id, d.id, coalesce(sum(p.term_frequency), 0)
+    FROM documents d
+    JOIN source_documents s ON s.id = d.source_id AND s.current_version = d.version
+    LEFT JOIN postings p ON p.chunk_id = d.id
+    GROUP BY d.tenant_id, d.id
+    """,
+]
+READ_BY_DOWNGRADE = ("chunk_embeddings", "documents", "source_documents")
+
+
 def downgrade() -> None:
-    raise NotImplementedError("0002 rewrites the searchable tables; restore a backup instead")
+    for statement in UNDO_NEW_TABLES:
+        op.execute(statement)
+    for table in READ_BY_DOWNGRADE:  # see NUMBER_CHUNKS
+        op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
+    for statement in [*UNNUMBER_CHUNKS, *FIRST_LEXICAL_TABLES]:
+        op.execute(statement)
+    for table in READ_BY_DOWNGRADE:
+        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+    for table in ("chunk_lengths", "postings"):
+        protect_tenant_table(table)

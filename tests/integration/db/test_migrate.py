@@ -5,7 +5,7 @@ import pytest
 from pgvector.asyncpg import register_vector
 
 from db.addresses import DatabaseLogins, Login
-from db.migrate import ensure_embedding_space, migrate
+from db.migrate import downgrade, ensure_embedding_space, migrate
 from db.pool import connect, open_database
 from db.reindex import reindex_words
 from db.stores import EmbeddingSpace, PostgresChunkSearch
@@ -105,8 +105,55 @@ async def store_by_first_schema(logins: DatabaseLogins) -> tuple[UUID, Embedding
     return tenant_id, EmbeddingSpace(space_id, 3)
 
 
+SCHEMA = """
+SELECT coalesce(string_agg(line, E'\\n' ORDER BY line), '') FROM (
+    SELECT format('%s.%s %s %s', table_name, column_name, data_type, is_nullable) AS line
+    FROM information_schema.columns WHERE table_schema = 'public'
+    UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL SELECT format('%s %s %s', tablename, policyname, qual) FROM pg_policies
+    UNION ALL SELECT format('%s forced %s', relname, relforcerowsecurity) FROM pg_class
+              WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+    UNION ALL SELECT tgname FROM pg_trigger WHERE NOT tgisinternal
+) s
+"""
+
+
+async def schema_of(logins: DatabaseLogins) -> str:
+    connection = await connect(logins.owner)
+    try:
+        found: str = await connection.fetchval(SCHEMA)
+    finally:
+        await connection.close()
+    return found
+
+
 async def test_migrating_again_changes_nothing(logins: DatabaseLogins) -> None:
+    before = await schema_of(logins)
     await migrate(logins.owner)
+    assert await schema_of(logins) == before
+    assert "index_terms" in before
+
+
+async def test_the_search_tables_can_be_taken_back_and_made_again(server: Server) -> None:
+    logins = await server.logins("migrated_back")
+    try:
+        await migrate(logins.owner, revision="0001")
+        first = await schema_of(logins)
+        tenant_id, _ = await store_by_first_schema(logins)
+        await migrate(logins.owner)
+        newest = await schema_of(logins)
+        await downgrade(logins.owner, revision="0001")
+        assert await schema_of(logins) == first
+        owner = await connect(logins.owner)
+        await owner.execute("SELECT set_config('app.tenant_id', $1, false)", str(tenant_id))
+        assert await owner.fetchval("SELECT count(*) FROM postings") > 0
+        assert await owner.fetchval("SELECT count(*) FROM chunk_lengths") == 2
+        assert await owner.fetchval("SELECT count(chunk_id) FROM chunk_embeddings") == 2
+        await owner.close()
+        await migrate(logins.owner)
+        assert await schema_of(logins) == newest
+    finally:
+        await server.drop("migrated_back")
 
 
 async def test_a_space_has_an_index_of_its_own_dimensions(logins: DatabaseLogins) -> None:

@@ -10,8 +10,9 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from app.filter_limits import MAX_CONDITIONS, MAX_DEPTH, MAX_VALUES
+from app.filter_schema import Filters
 from app.problems import MEDIA_TYPE, install_problem_handlers
-from app.schemas import Filters, IngestLabels, SearchRequest
+from app.schemas import IngestLabels, SearchRequest
 from rag.filters import All, AnyOf, Condition, Filter, MetadataKey, Not, Operator, SourceField, Value
 
 FILE = Path(__file__).parents[2] / "data" / "naughty_strings" / "blns.json"
