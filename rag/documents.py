@@ -30,11 +30,32 @@ class PageSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class TableSpan:
+    """A Markdown table: the characters `[start, end)` of the text, whole lines.
+
+    `[start, header_end)` are its header's line and the line of dashes below it; one row a line follows.
+    """
+
+    start: int
+    header_end: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSpan:
+    """The characters `[start, end)` of the text that are one record, such as an object of JSON."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedDocument:
     """A file as text. `text` is what is stored; every offset in Groundwork counts its characters.
 
-    `headings` are in text order. `pages` are in text order and empty for formats without pages.
-    `warnings` say, in words for the uploader, what could not be read of a file that was read otherwise.
+    Headings, pages, tables and records are each in text order and don't overlap among themselves. `pages` are
+    pages, slides or sheets, and empty for formats without them. `warnings` say, in words for the uploader,
+    what could not be read of a file that was read otherwise.
     """
 
     text: str
@@ -42,6 +63,8 @@ class ParsedDocument:
     title: str | None = None
     headings: tuple[Heading, ...] = ()
     pages: tuple[PageSpan, ...] = ()
+    tables: tuple[TableSpan, ...] = ()
+    records: tuple[RecordSpan, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
