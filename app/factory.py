@@ -2,12 +2,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from app.middleware import PlainErrorMiddleware, RequestIdMiddleware, SameOriginMiddleware
 from app.problems import MEDIA_TYPE, Problem, install_problem_handlers
-from app.routers import chat, documents, feedback, health, search
+from app.routers import admin, chat, documents, feedback, health, search
 from app.routers.ingest import ingest_router
 from app.sample import ingest_sample
 from app.services import open_services
@@ -68,8 +68,16 @@ def create_app(settings: Settings | None = None, *, local: LocalModels | None = 
         )
     app.add_middleware(PlainErrorMiddleware)
     app.add_middleware(RequestIdMiddleware)
-    for router in (chat.router, search.router, documents.router, feedback.router, health.router):
+    for router in _routers(chosen):
         # On the routers, not the app: there it would answer before our middleware can.
         app.include_router(router, max_body_size=MAX_JSON_BYTES)
-    app.include_router(ingest_router(max_upload_mb=chosen.max_upload_mb))
+    if chosen.role != "worker":
+        app.include_router(ingest_router(max_upload_mb=chosen.max_upload_mb))
     return app
+
+
+def _routers(settings: Settings) -> list[APIRouter]:
+    """A worker answers for its health alone."""
+    if settings.role == "worker":
+        return [health.router]
+    return [chat.router, search.router, documents.router, feedback.router, admin.router, health.router]

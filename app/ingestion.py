@@ -1,176 +1,301 @@
-"""Ingestion as jobs: accepted at once, worked off in this process, reported while they run."""
+"""Ingestion as jobs: accepted with all that they need, worked off by any worker, watched from anywhere."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+import hashlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 from uuid import UUID
 
-import asyncpg
-import structlog
+from db.pool import Connection, Database
+from db.repositories import conversations, idempotency_keys, job_files, jobs, sources, tenants
+from db.repositories.jobs import Claim, Job, JobState, NewJob
+from rag.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
+from rag.ports import SourceLabels, Writer
 
-from app.problems import DETAIL_OF, classify
-from db.pool import Database
-from db.repositories import conversations, jobs, sources, tenants
-from rag.errors import GroundworkError, NotFoundError, UnavailableError
-from rag.ingest import Ingested, Ingestor, Upload
-from rag.ports import Writer
+INGEST = "ingest"
+MAX_QUEUED = 100_000  # jobs of one tenant; each holds its file in the database
+FIRST_LOOK_S, LONGEST_LOOK_S = 0.02, 0.5  # between two looks at a job that is waited for
 
-log = structlog.get_logger(__name__)
-
-MAX_JOBS = 200  # each holds its document's text in memory
-HEARTBEAT_S = 10.0  # a job without a heartbeat for a minute counts as lost
+Parts = Callable[[], AsyncIterator[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class RunningJob:
-    id: UUID
-    source_document_id: str
-    task: asyncio.Task[Ingested]
+class Upload:
+    """A document that came in, unread.
 
-
-class IngestionJobs:
-    """Runs ingestions side by side; their batches take turns at the embedding model.
-
-    Made by `open_ingestion_jobs`, which ends what still runs when the service stops.
+    Attributes:
+        labels: What the sender says about it.
+        parts: Its bytes, from the start at each call; None for one that is fetched by `s3_key`.
+        is_text: They are a text in UTF-8 that is taken as it is.
+        s3_key: Where it lies in the documents bucket.
+        priority: Higher ones are worked off first.
     """
 
-    def __init__(self, database: Database, ingestor: Ingestor) -> None:
-        self._database = database
-        self._ingestor = ingestor
-        self._running: set[asyncio.Task[Ingested]] = set()
+    labels: SourceLabels
+    parts: Parts | None = None
+    filename: str | None = None
+    mime_type: str | None = None
+    is_text: bool = False
+    s3_key: str | None = None
+    priority: int = 0
 
-    async def start(
-        self, writer: Writer, uploads: Sequence[Upload], *, force: bool = False
-    ) -> list[RunningJob]:
-        """Record a job for each upload, all or none, and begin them.
+
+@dataclass(frozen=True, slots=True)
+class IngestOrder:
+    """What an ingestion job has to do, as it stands in the queue."""
+
+    labels: SourceLabels
+    groups: tuple[str, ...]
+    filename: str | None
+    mime_type: str | None
+    is_text: bool
+    s3_key: str | None
+    force: bool
+    released: bool = False
+
+    @classmethod
+    def of(cls, claim: Claim) -> Self:
+        fields = dict(claim.payload)
+        labels = dict(fields.pop("labels"))
+        acl = labels.pop("acl")
+        groups = tuple(fields.pop("groups"))
+        labels["acl"] = None if acl is None else tuple(acl)
+        return cls(labels=SourceLabels(**labels), groups=groups, **fields)
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """The caller's name for a request, and a digest of what it asks."""
+
+    key: str
+    request_sha256: bytes
+
+
+class IngestionQueue:
+    """Ingestion jobs of all tenants, seen from the API and from scripts."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def submit(
+        self,
+        writer: Writer,
+        uploads: Sequence[Upload],
+        *,
+        force: bool = False,
+        idempotency: IdempotencyKey | None = None,
+    ) -> list[Job]:
+        """Queue a job for each upload, all or none. The same request under the same key gives the same jobs.
 
         Raises:
-            UnavailableError: The database can't be reached, or too many documents wait already.
+            UnavailableError: The database can't be reached, or too much waits already.
+            ConflictError: The idempotency key was used for another request.
         """
-        if len(self._running) + len(uploads) > MAX_JOBS:
-            raise UnavailableError(f"{len(self._running)} documents are being ingested: try again later")
         async with self._database.tenant(writer.tenant_id) as connection:
-            job_ids = [
-                await jobs.start(
-                    connection, writer.tenant_id, kind="ingest", source_document_id=upload.source_document_id
-                )
-                for upload in uploads
-            ]
-        return [
-            self._begin(writer, job_id, upload, force=force)
-            for job_id, upload in zip(job_ids, uploads, strict=True)
-        ]
+            if idempotency is not None:
+                earlier = await _jobs_of_key(connection, writer.tenant_id, idempotency)
+                if earlier is not None:
+                    return earlier
+            await _check_room(connection, writer.tenant_id, len(uploads))
+            job_ids = [await _add(connection, writer, upload, force=force) for upload in uploads]
+            if idempotency is not None:
+                await idempotency_keys.fill(connection, writer.tenant_id, idempotency.key, job_ids)
+            return [await _get(connection, job_id) for job_id in job_ids]
 
-    def _begin(self, writer: Writer, job_id: UUID, upload: Upload, *, force: bool) -> RunningJob:
-        task = asyncio.create_task(self._run(writer, job_id, upload, force=force))
-        self._running.add(task)
-        task.add_done_callback(self._forget)
-        return RunningJob(job_id, upload.source_document_id, task)
+    async def wait(self, tenant_id: UUID, found: Sequence[Job], *, seconds: float) -> list[Job]:
+        """The jobs as they are when all have ended, or when the time is over."""
+        deadline = time.monotonic() + seconds
+        pause = FIRST_LOOK_S
+        shown = list(found)
+        while not all(job.state.is_final for job in shown) and time.monotonic() < deadline:
+            await asyncio.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+            pause = min(pause * 1.5, LONGEST_LOOK_S)
+            async with self._database.tenant(tenant_id) as connection:
+                shown = [
+                    job if job.state.is_final else await jobs.get(connection, job.id) or job for job in shown
+                ]
+        return shown
 
-    async def get(self, tenant_id: UUID, job_id: UUID) -> jobs.Job:
+    async def get(self, tenant_id: UUID, job_id: UUID) -> Job:
         """Raises: NotFoundError when the tenant has no such job."""
         async with self._database.tenant(tenant_id) as connection:
-            job = await jobs.get(connection, job_id)
-        if job is None:
-            raise NotFoundError(f"there is no job {job_id}")
-        return job
+            return await _get(connection, job_id)
 
-    async def stop(self) -> None:
-        """End the jobs that still run; each is recorded as failed and can be sent again."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-
-    def _forget(self, task: asyncio.Task[Ingested]) -> None:
-        self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # was recorded with the job; nobody may be waiting for it
-
-    async def _run(self, writer: Writer, job_id: UUID, upload: Upload, *, force: bool) -> Ingested:
-        tenant_id = writer.tenant_id
-        heart = asyncio.create_task(self._beat(tenant_id, job_id))
-        try:
-            ingested = await self._ingestor.ingest(
-                writer,
-                upload,
-                force=force,
-                progress=lambda done, total: self._report(
-                    tenant_id, job_id, {"chunks_done": done, "chunks": total}
-                ),
-            )
-            async with self._database.tenant(tenant_id) as connection:
-                await jobs.succeed(connection, job_id, _result(ingested))
-        except BaseException as exc:
-            await asyncio.shield(self._fail(tenant_id, job_id, exc))
-            raise
-        else:
-            log.info("document_ingested", job_id=str(job_id), chunks=ingested.chunks_created)
-            return ingested
-        finally:
-            heart.cancel()
-
-    async def _beat(self, tenant_id: UUID, job_id: UUID) -> None:
-        while True:
-            await asyncio.sleep(HEARTBEAT_S)
-            try:
-                await self._report(tenant_id, job_id, None)
-            except (GroundworkError, asyncpg.PostgresError):
-                log.warning("heartbeat_failed", job_id=str(job_id), exc_info=True)
-
-    async def _report(self, tenant_id: UUID, job_id: UUID, progress: dict[str, Any] | None) -> None:
+    async def page(
+        self,
+        tenant_id: UUID,
+        *,
+        limit: int,
+        before: int | None = None,
+        states: Sequence[JobState] | None = None,
+        source_document_id: str | None = None,
+    ) -> list[Job]:
+        """Jobs, newest first, from behind the number `before`."""
         async with self._database.tenant(tenant_id) as connection:
-            await jobs.beat(connection, job_id, progress)
+            return await jobs.page(
+                connection,
+                tenant_id,
+                kinds=[INGEST],
+                limit=limit,
+                before=before,
+                states=states,
+                source_document_id=source_document_id,
+            )
 
-    async def _fail(self, tenant_id: UUID, job_id: UUID, exc: BaseException) -> None:
-        error = describe_failure(exc)
-        log.error("ingestion_failed", job_id=str(job_id), exc_info=exc)
-        try:
-            async with self._database.tenant(tenant_id) as connection:
-                await jobs.fail(connection, job_id, error)
-        except GroundworkError:
-            log.exception("job_failure_not_recorded", job_id=str(job_id))
+    async def counts(self, tenant_id: UUID) -> dict[JobState, int]:
+        """How many jobs are in each state."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await jobs.counts(connection, tenant_id, kinds=[INGEST])
 
+    async def cancel(self, tenant_id: UUID, job_id: UUID) -> Job:
+        """Stop a job that has not ended. What it has done already is not kept.
 
-def describe_failure(exc: BaseException) -> str:
-    """Why a job failed, in words that may be shown."""
-    if isinstance(exc, GroundworkError):
-        return classify(exc)[2]
-    if isinstance(exc, asyncio.CancelledError):
-        return "the service was stopped; send the document again"
-    return DETAIL_OF["internal_error"]
+        Raises:
+            NotFoundError: The tenant has no such job.
+            ConflictError: It has ended.
+        """
+        async with self._database.tenant(tenant_id) as connection:
+            await _get(connection, job_id)
+            if not await jobs.cancel(connection, job_id, reason="cancelled on request"):
+                job = await _get(connection, job_id)
+                raise ConflictError(f"the job has ended: it is {job.state.value}")
+            return await _get(connection, job_id)
 
+    async def retry(self, tenant_id: UUID, job_id: UUID, *, released: bool = False) -> Job:
+        """Queue a job anew that failed or was cancelled or quarantined.
 
-def _result(ingested: Ingested) -> dict[str, Any]:
-    return {
-        "document_id": str(ingested.document_id),
-        "version": ingested.version,
-        "chunks_created": ingested.chunks_created,
-        "unchanged": ingested.unchanged,
-        "warnings": list(ingested.warnings),
-    }
+        Args:
+            tenant_id: Whose job it is.
+            job_id: The job.
+            released: The quality gate lets the document pass this time.
 
+        Raises:
+            NotFoundError: The tenant has no such job.
+            ConflictError: It waits, runs or has succeeded.
+        """
+        changes = {"released": True} if released else {}
+        async with self._database.tenant(tenant_id) as connection:
+            job = await _get(connection, job_id)
+            if released and job.state is not JobState.QUARANTINED:
+                raise ConflictError(f"only a quarantined document can be released: it is {job.state.value}")
+            if not await jobs.retry(connection, job_id, payload=changes):
+                raise ConflictError(f"the job can't be tried again: it is {job.state.value}")
+            return await _get(connection, job_id)
 
-@asynccontextmanager
-async def open_ingestion_jobs(database: Database, ingestor: Ingestor) -> AsyncIterator[IngestionJobs]:
-    running = IngestionJobs(database, ingestor)
-    try:
-        yield running
-    finally:
-        await running.stop()
+    async def delete(self, tenant_id: UUID, job_id: UUID) -> None:
+        """Stop a job if it has not ended, and forget it with its file.
+
+        Raises:
+            NotFoundError: The tenant has no such job.
+        """
+        async with self._database.tenant(tenant_id) as connection:
+            await _get(connection, job_id)
+            await jobs.cancel(connection, job_id, reason="deleted")
+            await jobs.delete(connection, job_id)
 
 
 async def delete_document(
     database: Database, tenant_id: UUID, groups: tuple[str, ...], document_id: UUID
 ) -> None:
-    """Delete a source with all that was made of it, and blank its quotes in stored answers.
+    """Delete a source with all that was made of it or is being made, and blank its quotes in stored answers.
 
     Raises:
         NotFoundError: There is none that the caller may see.
     """
     async with database.tenant(tenant_id) as connection:
+        source = await sources.get(connection, tenant_id, groups, document_id)
+        if source is None:
+            raise NotFoundError(f"there is no document {document_id}")
+        # Jobs first, as a worker does that stores a version: neither can wait for the other in a circle.
+        await jobs.cancel_of_source(
+            connection, tenant_id, source.source_document_id, reason="the document was deleted"
+        )
         if not await sources.delete(connection, groups, document_id):
             raise NotFoundError(f"there is no document {document_id}")
         await conversations.blank_quotes(connection, tenant_id, document_id)
         await tenants.advance_corpus_version(connection, tenant_id)
+
+
+async def request_digest(uploads: Sequence[Upload], *, force: bool) -> bytes:
+    """A digest of all that a request asks for, the documents' bytes included."""
+    whole = hashlib.sha256()
+    for upload in uploads:
+        content = hashlib.sha256()
+        if upload.parts is not None:
+            async for part in upload.parts():
+                content.update(part)
+        fields = {
+            "content": content.hexdigest(),
+            "labels": asdict(upload.labels),
+            "filename": upload.filename,
+            "mime_type": upload.mime_type,
+            "is_text": upload.is_text,
+            "s3_key": upload.s3_key,
+            "force": force,
+        }
+        whole.update(hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).digest())
+    return whole.digest()
+
+
+async def _jobs_of_key(
+    connection: Connection, tenant_id: UUID, idempotency: IdempotencyKey
+) -> list[Job] | None:
+    """The jobs that the key stands for; None when it is new, and now this request's."""
+    known = await idempotency_keys.claim(connection, tenant_id, idempotency.key, idempotency.request_sha256)
+    if known is None:
+        return None
+    if known.request_sha256 != idempotency.request_sha256:
+        raise InvalidInputError("the Idempotency-Key was used for another request before")
+    return [job for job_id in known.job_ids if (job := await jobs.get(connection, job_id))]
+
+
+async def _check_room(connection: Connection, tenant_id: UUID, more: int) -> None:
+    waiting = (await jobs.counts(connection, tenant_id, kinds=[INGEST])).get(JobState.QUEUED, 0)
+    if waiting + more > MAX_QUEUED:
+        raise UnavailableError(f"{waiting} documents wait to be taken in: try again later")
+
+
+async def _add(connection: Connection, writer: Writer, upload: Upload, *, force: bool) -> UUID:
+    order = IngestOrder(
+        labels=upload.labels,
+        groups=writer.groups,
+        filename=upload.filename,
+        mime_type=upload.mime_type,
+        is_text=upload.is_text,
+        s3_key=upload.s3_key,
+        force=force,
+    )
+    new = NewJob(
+        INGEST,
+        asdict(order),
+        source_document_id=upload.labels.source_document_id,
+        priority=upload.priority,
+    )
+    job_id = await jobs.add(connection, writer.tenant_id, new)
+    if upload.parts is not None:
+        await job_files.add(connection, writer.tenant_id, job_id, upload.parts())
+    return job_id
+
+
+async def _get(connection: Connection, job_id: UUID) -> Job:
+    job = await jobs.get(connection, job_id)
+    if job is None or job.kind != INGEST:
+        raise NotFoundError(f"there is no job {job_id}")
+    return job
+
+
+def part_of(data: bytes) -> Parts:
+    """The bytes as the one part of an upload."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield data
+
+    return parts
+
+
+def shown_result(job: Job) -> dict[str, Any]:
+    """What came of a job that succeeded; empty for all others."""
+    return job.result or {}

@@ -17,6 +17,7 @@ from rag.errors import (
     InvalidInputError,
     ModelError,
     NotFoundError,
+    QuarantinedError,
     UnavailableError,
     UnreadableFileError,
     UnsupportedTypeError,
@@ -34,6 +35,7 @@ STATUS_OF: dict[type[GroundworkError], tuple[HTTPStatus, str]] = {
     InvalidInputError: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_input"),
     NotFoundError: (HTTPStatus.NOT_FOUND, "not_found"),
     ConflictError: (HTTPStatus.CONFLICT, "conflict"),
+    QuarantinedError: (HTTPStatus.UNPROCESSABLE_ENTITY, "quarantined"),
     ModelError: (HTTPStatus.BAD_GATEWAY, "model_failed"),
     UnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     GroundworkError: (HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error"),
@@ -71,6 +73,12 @@ def classify(error: GroundworkError) -> tuple[HTTPStatus, str, str]:
     """Status, code and a detail that may be shown."""
     status, code = next(STATUS_OF[kind] for kind in STATUS_OF if isinstance(error, kind))
     return status, code, DETAIL_OF.get(code) or str(error)
+
+
+def error_of(code: str, detail: str) -> GroundworkError:
+    """The error that `classify` gives this code for; what has no code there is a conflict."""
+    kind = next((kind for kind, (_, known) in STATUS_OF.items() if known == code), ConflictError)
+    return kind(detail)
 
 
 def problem_response(

@@ -6,7 +6,8 @@ import structlog
 
 from app.services import Services
 from db.repositories import tenants
-from rag.ingest import Labels, read_file
+from rag.ingest import IncomingFile
+from rag.ports import SourceLabels
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +32,6 @@ async def _is_untouched(services: Services) -> bool:
 
 async def _ingest_all(services: Services) -> None:
     for path in sorted(FOLDER.iterdir()):
-        labels = Labels(source_document_id=f"sample/{path.name}")
-        upload = read_file(path.read_bytes(), filename=path.name, mime_type=None, labels=labels)
-        ingested = await services.ingestor.ingest(services.default_identity.writer(), upload)
+        file = IncomingFile(path, SourceLabels(f"sample/{path.name}"), filename=path.name)
+        ingested = await services.ingestor.ingest(services.default_identity.writer(), file)
         log.info("sample_ingested", document=path.name, chunks=ingested.chunks_created)

@@ -12,8 +12,22 @@ from pydantic import (
     Field,
 )
 
-from app.field_types import Acl, Component, Group, Metadata, Name, Query, Request, Text, Title, not_all_zero
+from app.field_types import (
+    Acl,
+    Component,
+    Group,
+    Key,
+    Metadata,
+    Name,
+    Query,
+    Request,
+    Text,
+    Title,
+    Value,
+    not_all_zero,
+)
 from app.filter_schema import Filters
+from db.repositories.jobs import Job, JobState
 from rag.ports import RetrievedPassage
 from rag.retrieve import Strategy
 
@@ -52,8 +66,22 @@ class IngestLabels(Request):
 
 
 class IngestTextRequest(IngestLabels):
-    text: str
+    text: Text
     title: Title
+
+
+class IngestKeyRequest(IngestLabels):
+    """A file of the bucket `DOCUMENTS_BUCKET`; its name is its key unless another is given."""
+
+    s3_key: Name
+
+
+class DocumentChanges(Request):
+    """What is left out stays. Metadata is merged (RFC 7396): a key with null is removed, others stay."""
+
+    metadata: dict[Key, Value | None] | None = None
+    acl: Acl | None = None
+    uri: Annotated[Text, Field(max_length=4096)] | None = None
 
 
 class FeedbackRequest(Request):
@@ -218,7 +246,8 @@ class SearchResponse(BaseModel):
 class IngestJob(BaseModel):
     """An accepted document. The counts are null until the job has succeeded.
 
-    `warnings` says what of the file could not be read, such as pages without text.
+    `status` is the job's state. `warnings` says what of the file could not be read, such as pages without
+    text.
     """
 
     job_id: UUID
@@ -231,6 +260,16 @@ class IngestJob(BaseModel):
     warnings: list[str] = []
     error: str | None = None
 
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        return cls(
+            job_id=job.id,
+            source_document_id=job.source_document_id or "",
+            status=job.state.value,
+            error=job.error,
+            **(job.result or {}),
+        )
+
 
 class IngestJobs(BaseModel):
     jobs: list[IngestJob]
@@ -241,13 +280,24 @@ class JobStatus(BaseModel):
 
     job_id: UUID = Field(validation_alias="id")
     source_document_id: str
-    state: str
+    state: JobState
     progress: dict[str, Any]
     result: dict[str, Any] | None
     error: str | None
+    error_code: str | None
     attempts: int
+    max_attempts: int
+    run_at: datetime
     created_at: datetime
+    started_at: datetime | None
     finished_at: datetime | None
+
+
+class JobPage(BaseModel):
+    """A page of jobs; `next_cursor` is null on the last one."""
+
+    jobs: list[JobStatus]
+    next_cursor: str | None
 
 
 class DocumentOut(BaseModel):

@@ -9,20 +9,24 @@ from langchain_core.documents.compressor import BaseDocumentCompressor
 
 from app.access.identity import Identity
 from app.answering import Answerer
-from app.ingestion import IngestionJobs, open_ingestion_jobs
+from app.ingest_handler import IngestHandler
+from app.ingestion import INGEST, IngestionQueue
 from app.settings import Settings
+from app.worker import Worker, running
 from db.addresses import DatabaseLogins
 from db.bootstrap import embedded_database
 from db.migrate import ensure_embedding_space, migrate
+from db.notifications import listen
 from db.pool import Database, open_database
 from db.reindex import reindex_words
 from db.repositories import spaces, tenants
+from db.repositories.jobs import CHANNEL
 from db.stores import EmbeddingSpace, PostgresChunkSearch, PostgresSourceStore
 from feedback.collect import FeedbackCollector
 from graph.build import build_answer_graph
 from graph.state import AnswerContext
 from rag.errors import UnavailableError
-from rag.ingest import Ingestor
+from rag.ingest import IngestionPolicy, Ingestor
 from rag.models.registry import (
     EmbeddingModel,
     LocalModels,
@@ -30,6 +34,7 @@ from rag.models.registry import (
     load_embedding_model,
     load_reranker,
 )
+from rag.parse.in_process import InProcessParser
 from rag.retrieve import Retriever
 
 
@@ -46,7 +51,7 @@ class Services:
     reranker: BaseDocumentCompressor | None
     answerer: Answerer
     ingestor: Ingestor
-    jobs: IngestionJobs
+    queue: IngestionQueue
     feedback: FeedbackCollector
 
 
@@ -89,10 +94,7 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
         )
         reranker = load_reranker(settings.rerank_model)
         ingestor = Ingestor(
-            PostgresSourceStore(database, space),
-            embedding,
-            chunk_tokens=settings.chunk_tokens,
-            overlap_tokens=settings.chunk_overlap_tokens,
+            PostgresSourceStore(database, space), InProcessParser(), embedding, _ingestion_policy(settings)
         )
         context = AnswerContext(
             scope=identity.scope(),
@@ -102,6 +104,11 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             context_tokens=settings.context_tokens,
             relevance_floor=settings.relevance_floor,
         )
+        if settings.role != "api":
+            wake = await stack.enter_async_context(listen(logins.system, CHANNEL))
+            handlers = {INGEST: IngestHandler(database, space, ingestor)}
+            worker = Worker(database, handlers, slots=settings.worker_slots, wake=wake)
+            await stack.enter_async_context(running(worker))
         yield Services(
             settings=settings,
             database=database,
@@ -112,9 +119,13 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             reranker=reranker,
             answerer=_answerer(settings, database, context),
             ingestor=ingestor,
-            jobs=await stack.enter_async_context(open_ingestion_jobs(database, ingestor)),
+            queue=IngestionQueue(database),
             feedback=FeedbackCollector(database),
         )
+
+
+def _ingestion_policy(settings: Settings) -> IngestionPolicy:
+    return IngestionPolicy(chunk_tokens=settings.chunk_tokens, overlap_tokens=settings.chunk_overlap_tokens)
 
 
 async def _default_identity(database: Database) -> Identity:

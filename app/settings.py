@@ -18,6 +18,8 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    role: Literal["api", "worker", "all"] = "all"
+    worker_slots: Annotated[int, Field(ge=1, le=64)] = 2
     auth_mode: Literal["none"] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "console", "json"] = "auto"

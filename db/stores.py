@@ -1,22 +1,24 @@
 """The domain's storage ports on Postgres."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 from uuid import UUID
 
-from db.pool import Database
-from db.repositories import candidates, search, search_index, sources, tenants
+from db.pool import Connection, Database
+from db.repositories import candidates, job_files, jobs, search, search_index, sources, tenants
+from db.repositories.jobs import Claim, JobState
 from db.repositories.search_index import ChunkWords
 from rag.candidates import CandidatePool
 from rag.errors import ConflictError
 from rag.ports import (
     Findings,
+    Ingested,
     NewVersion,
     SearchQuery,
     SearchScope,
+    SourceLabels,
     StoredSource,
-    StoredVersion,
     Writer,
 )
 
@@ -51,50 +53,80 @@ class PostgresChunkSearch:
 
 
 class PostgresSourceStore:
-    """`rag.ports.SourceStore`."""
+    """`rag.ports.SourceStore`.
 
-    def __init__(self, database: Database, space: EmbeddingSpace) -> None:
+    Args:
+        database: Where documents are kept.
+        space: The embedding space that vectors belong to.
+        claim: The job whose work it is. What is written then counts only while the job is still the worker's,
+            and ends it as succeeded, in the same transaction.
+    """
+
+    def __init__(self, database: Database, space: EmbeddingSpace, claim: Claim | None = None) -> None:
         self._database = database
         self._space = space
+        self._claim = claim
 
     async def find(self, writer: Writer, source_document_id: str) -> StoredSource | None:
         async with self._database.tenant(writer.tenant_id) as connection:
             return await sources.find(connection, writer, source_document_id, space_id=self._space.id)
 
-    async def add_version(self, writer: Writer, new: NewVersion) -> StoredVersion:
+    async def known_vectors(
+        self, writer: Writer, text_digests: Sequence[bytes]
+    ) -> Mapping[bytes, Sequence[float]]:
+        async with self._database.tenant(writer.tenant_id) as connection:
+            return await search_index.known_vectors(
+                connection, writer.tenant_id, space_id=self._space.id, text_digests=text_digests
+            )
+
+    async def add_version(self, writer: Writer, new: NewVersion) -> Ingested:
         tenant_id = writer.tenant_id
-        async with self._database.tenant(tenant_id) as connection:
+        async with self._writing(tenant_id) as connection:
             stored = await sources.upsert(connection, writer, new)
             if stored is None:
-                raise ConflictError(f"the name {new.source_document_id!r} is taken")
+                raise ConflictError(f"the name {new.labels.source_document_id!r} is taken")
             await sources.add_version(connection, tenant_id, stored, new)
             numbers = await sources.add_chunks(connection, tenant_id, stored, new)
             source_id = stored.document_id
             await search_index.remove_vectors(connection, source_id)
             await search_index.remove_words(connection, source_id)
-            vectors = list(zip(numbers, new.vectors, strict=True))
             await search_index.add_vectors(
-                connection, tenant_id, source_id, space_id=self._space.id, vectors=vectors
+                connection,
+                tenant_id,
+                source_id,
+                space_id=self._space.id,
+                numbers=numbers,
+                vectors=new.vectors,
+                text_digests=new.text_digests,
             )
             await search_index.add_words(connection, tenant_id, source_id, _chunk_words(new, numbers))
             await tenants.advance_corpus_version(connection, tenant_id)
-            return stored
-
-    async def describe(
-        self,
-        writer: Writer,
-        document_id: UUID,
-        *,
-        metadata: Mapping[str, Any] | None,
-        acl: tuple[str, ...] | None,
-        uri: str | None,
-    ) -> None:
-        async with self._database.tenant(writer.tenant_id) as connection:
-            changed = await sources.describe(
-                connection, document_id, writer.groups, metadata=metadata, acl=acl, uri=uri
+            ingested = Ingested(
+                source_id, stored.version, len(new.chunks), unchanged=False, warnings=new.warnings
             )
-            if changed:
+            await self._end_job(connection, ingested)
+        return ingested
+
+    async def keep(self, writer: Writer, known: StoredSource, labels: SourceLabels) -> Ingested:
+        async with self._writing(writer.tenant_id) as connection:
+            if await sources.describe(connection, known.document_id, writer.groups, labels):
                 await tenants.advance_corpus_version(connection, writer.tenant_id)
+            ingested = Ingested(known.document_id, known.version, 0, unchanged=True)
+            await self._end_job(connection, ingested)
+        return ingested
+
+    @asynccontextmanager
+    async def _writing(self, tenant_id: UUID) -> AsyncIterator[Connection]:
+        async with self._database.tenant(tenant_id) as connection:
+            if self._claim is not None:
+                await jobs.hold(connection, self._claim)
+            yield connection
+
+    async def _end_job(self, connection: Connection, ingested: Ingested) -> None:
+        if self._claim is not None:
+            result = asdict(ingested) | {"document_id": str(ingested.document_id)}
+            await jobs.end(connection, self._claim, JobState.SUCCEEDED, result=result)
+            await job_files.delete(connection, self._claim.id)
 
 
 def _chunk_words(new: NewVersion, numbers: Sequence[int]) -> list[ChunkWords]:

@@ -1,6 +1,8 @@
 """What a document is made of, from parsed text to embedded chunk."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Chunk:
         heading_path: Titles of the headings above the chunk, outermost first.
         page: Page on which the chunk starts, from 1; None for formats without pages.
         token_count: Tokens of `text` in the embedder's own tokenizer, special tokens not counted.
+        metadata: What is known of the chunk itself, such as the kinds of personal data in it.
     """
 
     index: int
@@ -86,3 +89,4 @@ class Chunk:
     token_count: int
     heading_path: tuple[str, ...] = field(default=())
     page: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)

@@ -6,6 +6,7 @@ GroundworkError
 │   └── UnreadableFileError    the right kind of file, but broken, encrypted or empty
 ├── NotFoundError              no such object for this tenant
 ├── ConflictError              the object is in a state that forbids the call
+├── QuarantinedError           a document needs a person's look before it is taken in
 ├── ModelError                 a model failed; says which stage
 └── UnavailableError           something that a request needs is not there now
 """
@@ -33,6 +34,10 @@ class NotFoundError(GroundworkError):
 
 class ConflictError(GroundworkError):
     """The object is in a state that forbids the call."""
+
+
+class QuarantinedError(GroundworkError):
+    """A document is readable but looks wrong; the message says how, and is safe to show."""
 
 
 class ModelError(GroundworkError):

@@ -1,12 +1,12 @@
-"""From a file to a searchable version of a source document."""
+"""From a file to a searchable version of a source document: read, chunk, embed, store."""
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
-from typing import Any
-from uuid import UUID
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePath
+from typing import Any, Protocol, Self
 
 from rag.chunk import chunk_document
 from rag.documents import Chunk, ParsedDocument
@@ -14,96 +14,84 @@ from rag.embedding_text import embedding_text
 from rag.errors import ConflictError, GroundworkError, InvalidInputError, ModelError, UnreadableFileError
 from rag.language import chunk_languages
 from rag.models.registry import EmbeddingModel
-from rag.parse import parse, parse_text
-from rag.ports import NewVersion, SourceStore, StoredSource, Writer
+from rag.parse import parse_text
+from rag.ports import Ingested, NewVersion, SourceLabels, SourceStore, Writer
 
+READING_VERSION = 1  # raise it when the same bytes are read or divided otherwise than before
 MAX_NAME_BYTES = 1024  # S3's limit for a key; an index entry of Postgres holds 2,704
 EMBEDDING_BATCH = 64  # chunks between two reports of progress; about two seconds on two cores
+READ_BYTES = 1024 * 1024  # of a file at a time, for its digest
 
-Progress = Callable[[int, int], Awaitable[None]]
+Progress = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+class DocumentParser(Protocol):
+    """Reads files that may be broken or hostile."""
+
+    async def parse(self, path: Path, *, filename: str | None, mime_type: str | None) -> ParsedDocument:
+        """The document in a file.
+
+        Raises:
+            InvalidInputError: Its subclasses say what is wrong with the file.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """A document as it came in, parsed. Metadata or access list of None keep what a known source has."""
-
-    source_document_id: str
-    title: str
-    document: ParsedDocument
-    content_sha256: bytes
-    byte_size: int
-    uri: str | None = None
-    metadata: Mapping[str, Any] | None = None
-    acl: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ingested:
-    """What became of an upload.
+class IncomingFile:
+    """A document that waits to be read.
 
     Attributes:
-        chunks_created: 0 when the very same content was there already.
-        warnings: What of the file could not be read, such as pages without text.
+        content: The file, or a text that is taken as it is.
+        labels: What the sender says about it.
+        filename: Tells its kind and, without a better one, its title.
+        mime_type: What the sender called it.
     """
 
-    document_id: UUID
-    version: int
-    chunks_created: int
-    unchanged: bool
-    warnings: tuple[str, ...] = ()
+    content: Path | str
+    labels: SourceLabels
+    filename: str | None = None
+    mime_type: str | None = None
+
+    @classmethod
+    def of_text(cls, text: str, title: str, *, name: str | None = None) -> Self:
+        """A text under a title; without a name, text and title give one."""
+        return cls(text, SourceLabels(name or text_name(text, title), title=title))
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
-    """What the sender says about a document."""
+class IngestionPolicy:
+    """How documents are taken in.
 
-    source_document_id: str | None = None
-    title: str | None = None
-    uri: str | None = None
-    metadata: Mapping[str, Any] | None = None
-    acl: tuple[str, ...] | None = None
-
-
-def read_file(data: bytes, *, filename: str, mime_type: str | None, labels: Labels) -> Upload:
-    """Parse a file. Slow for a large one: call it in a thread.
-
-    Raises:
-        InvalidInputError: An unsupported, broken, encrypted or empty file.
+    Attributes:
+        chunk_tokens: Target size of a chunk; the model's own limit caps it.
+        overlap_tokens: How much of a chunk's end the next one repeats at most; half of a chunk at the most.
     """
-    document = parse(data, filename=filename, mime_type=mime_type)
-    name = PurePath(filename).stem or filename
-    return _upload(document, data, default_id=filename, default_title=name, labels=labels)
+
+    chunk_tokens: int = 512
+    overlap_tokens: int = 30
 
 
-def read_text(text: str, *, title: str, labels: Labels) -> Upload:
-    """A document given as plain text.
-
-    Raises:
-        InvalidInputError: NUL characters or lone surrogates.
-        UnreadableFileError: Nothing but white space.
-    """
-    document = parse_text(text)
-    data = text.encode()
-    digest = hashlib.sha256(title.encode() + b"\0" + data).hexdigest()
-    default_id = f"text-{digest[:16]}"
-    return _upload(document, data, default_id=default_id, default_title=title, labels=labels)
+@dataclass(frozen=True, slots=True)
+class _Content:
+    sha256: bytes
+    byte_size: int
 
 
-def _upload(
-    document: ParsedDocument, data: bytes, *, default_id: str, default_title: str, labels: Labels
-) -> Upload:
-    source_document_id = labels.source_document_id or default_id
-    check_name(source_document_id)
-    return Upload(
-        source_document_id=source_document_id,
-        title=_title(labels.title or document.title or default_title) or source_document_id,
-        document=document,
-        content_sha256=hashlib.sha256(data).digest(),
-        byte_size=len(data),
-        uri=labels.uri,
-        metadata=labels.metadata,
-        acl=labels.acl,
-    )
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A document, divided. `texts[i]` is what is embedded of `chunks[i]`."""
+
+    title: str
+    document: ParsedDocument
+    chunks: list[Chunk]
+    texts: list[str]
+
+
+def text_name(text: str, title: str) -> str:
+    """The name of a text that came without one: the same for the same text and title."""
+    digest = hashlib.sha256(title.encode() + b"\0" + text.encode()).hexdigest()
+    return f"text-{digest[:16]}"
 
 
 def check_name(name: str) -> None:
@@ -118,97 +106,105 @@ def check_name(name: str) -> None:
         raise InvalidInputError(f"a document's name must have at most {MAX_NAME_BYTES} bytes in UTF-8")
 
 
-def _storable(text: str) -> str:
-    """The text without what Postgres can't hold: NUL characters and lone surrogates."""
-    return text.replace("\0", "").encode("utf-8", "ignore").decode()
-
-
-def _title(text: str) -> str:
-    limit = 300  # characters: a title is shown in lists
-    return " ".join(_storable(text).split())[:limit]
-
-
-async def _no_progress(done: int, total: int) -> None:
+async def _no_progress(progress: Mapping[str, Any]) -> None:
     """For callers that do not watch."""
 
 
 class Ingestor:
-    """Chunks, embeds and stores uploads.
+    """Makes files searchable.
 
     Args:
         store: Where documents are kept.
+        parser: Reads files.
         model: The embedding model of the store's current space.
-        chunk_tokens: Target size of a chunk; the model's own limit caps it.
-        overlap_tokens: How much of a chunk's end the next one repeats, at most; half of it at the very most.
+        policy: How documents are taken in, unless a call says otherwise.
     """
 
     def __init__(
-        self, store: SourceStore, model: EmbeddingModel, *, chunk_tokens: int, overlap_tokens: int
+        self, store: SourceStore, parser: DocumentParser, model: EmbeddingModel, policy: IngestionPolicy
     ) -> None:
+        self._policy = policy
         self._store = store
+        self._parser = parser
         self._model = model
-        self._chunk_tokens = min(chunk_tokens, model.chunk_tokens)
-        self._overlap_tokens = min(overlap_tokens, self._chunk_tokens // 2)
-        # One batch at a time, of whichever document: embedding uses every core, and a small document
-        # doesn't wait for a large one to end.
-        self._embedding = asyncio.Semaphore(1)
+        # Batches of whichever document: a small one doesn't wait for a large one to end.
+        self._embedding = asyncio.Semaphore(model.concurrency)
 
     async def ingest(
-        self, writer: Writer, upload: Upload, *, force: bool = False, progress: Progress = _no_progress
+        self,
+        writer: Writer,
+        file: IncomingFile,
+        *,
+        policy: IngestionPolicy | None = None,
+        store: SourceStore | None = None,
+        force: bool = False,
+        progress: Progress = _no_progress,
     ) -> Ingested:
-        """Make `upload` the current version of its source; unchanged bytes are left as they are.
+        """Make `file` the current version of its source; one that was read the same way before is left as is.
 
         Args:
             writer: Whose document it is, and what they may see.
-            upload: The parsed document.
-            force: Chunk and embed anew even if the content is the same.
-            progress: Awaited with chunks done and chunks in all, after each batch.
+            file: What to read.
+            policy: How to take it in, if not as all others.
+            store: Where to keep it, if not where all others are.
+            force: Read, divide and store anew even if nothing has changed.
+            progress: Awaited with the stage, and the chunks done and in all, as the work goes on.
 
         Raises:
-            UnreadableFileError: There is no text to make a chunk of.
+            InvalidInputError: Its subclasses say what is wrong with the file.
             ModelError: The embedding model failed; nothing was stored.
             ConflictError: The name belongs to a source that the writer may not see.
         """
-        known = await self._store.find(writer, upload.source_document_id)
+        store, policy = store or self._store, policy or self._policy
+        content = await asyncio.to_thread(_digest, file.content)
+        reading = _reading(content, file, policy)
+        known = await store.find(writer, file.labels.source_document_id)
         if known and not known.visible:
-            raise ConflictError(f"the name {upload.source_document_id!r} is taken")
-        if known and not force and _is_unchanged(known, upload):
-            await self._store.describe(
-                writer, known.document_id, metadata=upload.metadata, acl=upload.acl, uri=upload.uri
-            )
-            return Ingested(
-                known.document_id, known.version, 0, unchanged=True, warnings=upload.document.warnings
-            )
-        chunks = await asyncio.to_thread(self._chunk, upload.document)
-        vectors = await self._embed(upload.title, chunks, progress)
-        version = await asyncio.to_thread(_new_version, upload, chunks, vectors)
-        stored = await self._store.add_version(writer, version)
-        return Ingested(
-            stored.document_id,
-            stored.version,
-            len(chunks),
-            unchanged=False,
-            warnings=upload.document.warnings,
-        )
+            raise ConflictError(f"the name {file.labels.source_document_id!r} is taken")
+        if known and not force and known.embedded and known.reading_sha256 == reading:
+            return await store.keep(writer, known, file.labels)
+        await progress({"stage": "reading"})
+        document = await self._read(file)
+        prepared = await asyncio.to_thread(self._prepare, document, file, policy)
+        vectors = await self._embed(store, writer, prepared, progress)
+        await progress({"stage": "storing", **_counts(prepared, len(prepared.chunks))})
+        version = await asyncio.to_thread(_new_version, file.labels, content, reading, prepared, vectors)
+        return await store.add_version(writer, version)
 
-    def _chunk(self, document: ParsedDocument) -> list[Chunk]:
+    async def _read(self, file: IncomingFile) -> ParsedDocument:
+        if isinstance(file.content, str):
+            return await asyncio.to_thread(parse_text, file.content)
+        return await self._parser.parse(file.content, filename=file.filename, mime_type=file.mime_type)
+
+    def _prepare(self, document: ParsedDocument, file: IncomingFile, policy: IngestionPolicy) -> _Prepared:
+        model = self._model
+        target = min(policy.chunk_tokens, model.chunk_tokens)
         chunks = chunk_document(
             document,
-            tokenizer=self._model.tokenizer,
-            target_tokens=self._chunk_tokens,
-            overlap_tokens=self._overlap_tokens,
+            tokenizer=model.tokenizer,
+            target_tokens=target,
+            overlap_tokens=min(policy.overlap_tokens, target // 2),
         )
         if not chunks:
             raise UnreadableFileError("the file holds no text")
-        return chunks
+        title = _title(document, file)
+        texts = [embedding_text(title, c.heading_path, c.text, tokenizer=model.tokenizer) for c in chunks]
+        return _Prepared(title, document, chunks, texts)
 
-    async def _embed(self, title: str, chunks: Sequence[Chunk], progress: Progress) -> list[Sequence[float]]:
-        vectors: list[Sequence[float]] = []
-        for start in range(0, len(chunks), EMBEDDING_BATCH):
-            batch = chunks[start : start + EMBEDDING_BATCH]
+    async def _embed(
+        self, store: SourceStore, writer: Writer, prepared: _Prepared, progress: Progress
+    ) -> dict[bytes, Sequence[float]]:
+        """The vector of each text, by the text's digest. A text that was embedded before is not again."""
+        texts = {_text_digest(text): text for text in prepared.texts}
+        vectors = dict(await store.known_vectors(writer, list(texts)))
+        missing = [digest for digest in texts if digest not in vectors]
+        for start in range(0, len(missing), EMBEDDING_BATCH):
+            batch = missing[start : start + EMBEDDING_BATCH]
+            done = len(prepared.chunks) - len(missing) + start
+            await progress({"stage": "embedding", **_counts(prepared, max(done, 0))})
             async with self._embedding:
-                vectors.extend(await self._embed_batch(self._texts(title, batch)))
-            await progress(len(vectors), len(chunks))
+                embedded = await self._embed_batch([texts[digest] for digest in batch])
+            vectors.update(zip(batch, embedded, strict=True))
         return vectors
 
     async def _embed_batch(self, texts: list[str]) -> list[list[float]]:
@@ -219,30 +215,76 @@ class Ingestor:
         except Exception as exc:  # SDKs share no base class
             raise ModelError("the embedding model failed") from exc
 
-    def _texts(self, title: str, chunks: Sequence[Chunk]) -> list[str]:
-        tokenizer = self._model.tokenizer
-        return [embedding_text(title, c.heading_path, c.text, tokenizer=tokenizer) for c in chunks]
+
+def _digest(content: Path | str) -> _Content:
+    if isinstance(content, str):
+        data = content.encode()
+        return _Content(hashlib.sha256(data).digest(), len(data))
+    digest, size = hashlib.sha256(), 0
+    with content.open("rb") as file:
+        while part := file.read(READ_BYTES):
+            digest.update(part)
+            size += len(part)
+    return _Content(digest.digest(), size)
 
 
-def _is_unchanged(known: StoredSource, upload: Upload) -> bool:
-    read_alike = known.title == upload.title and known.mime_type == upload.document.mime_type
-    return known.content_sha256 == upload.content_sha256 and read_alike and known.embedded
+def _reading(content: _Content, file: IncomingFile, policy: IngestionPolicy) -> bytes:
+    """A digest of all that decides what becomes of a file, its bytes and how they are read."""
+    how = {
+        "version": READING_VERSION,
+        "content": content.sha256.hex(),
+        "is_text": isinstance(file.content, str),
+        "filename": file.filename,
+        "mime_type": file.mime_type,
+        "title": file.labels.title,
+        "policy": asdict(policy),
+    }
+    return hashlib.sha256(json.dumps(how, sort_keys=True, default=str).encode()).digest()
 
 
-def _new_version(upload: Upload, chunks: Sequence[Chunk], vectors: Sequence[Sequence[float]]) -> NewVersion:
-    language, languages = chunk_languages(upload.document.text, [chunk.text for chunk in chunks])
+def _text_digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _counts(prepared: _Prepared, done: int) -> dict[str, int]:
+    counts = {"chunks_done": done, "chunks": len(prepared.chunks)}
+    return counts | ({"pages": len(prepared.document.pages)} if prepared.document.pages else {})
+
+
+def _title(document: ParsedDocument, file: IncomingFile) -> str:
+    name = PurePath(file.filename or "")
+    title = file.labels.title or document.title or name.stem or name.name
+    limit = 300  # characters: a title is shown in lists
+    return " ".join(_storable(title).split())[:limit] or file.labels.source_document_id
+
+
+def _storable(text: str) -> str:
+    """The text without what Postgres can't hold: NUL characters and lone surrogates."""
+    return text.replace("\0", "").encode("utf-8", "ignore").decode()
+
+
+def _new_version(
+    labels: SourceLabels,
+    content: _Content,
+    reading: bytes,
+    prepared: _Prepared,
+    vectors: Mapping[bytes, Sequence[float]],
+) -> NewVersion:
+    document = prepared.document
+    language, languages = chunk_languages(document.text, [chunk.text for chunk in prepared.chunks])
+    digests = tuple(_text_digest(text) for text in prepared.texts)
     return NewVersion(
-        source_document_id=upload.source_document_id,
-        title=upload.title,
-        uri=upload.uri,
-        mime_type=upload.document.mime_type,
-        content_sha256=upload.content_sha256,
-        byte_size=upload.byte_size,
-        text=upload.document.text,
-        metadata=upload.metadata,
-        acl=upload.acl,
-        chunks=tuple(chunks),
-        vectors=tuple(vectors),
+        labels=labels,
+        title=prepared.title,
+        mime_type=document.mime_type,
+        content_sha256=content.sha256,
+        reading_sha256=reading,
+        byte_size=content.byte_size,
+        text=document.text,
+        chunks=tuple(prepared.chunks),
+        text_digests=digests,
+        vectors=tuple(vectors[digest] for digest in digests),
         language=language,
         languages=tuple(languages),
+        warnings=document.warnings,
     )

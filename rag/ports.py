@@ -134,47 +134,81 @@ class Writer:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceLabels:
+    """What the sender says about a document.
+
+    Metadata, access list or URI of None keep what a known source has: a new version never opens a closed
+    document.
+
+    Attributes:
+        source_document_id: The sender's own name for it.
+        title: Overrides the document's own.
+        origin: The source that it is kept in step with, such as an S3 prefix; None for a single upload.
+        origin_mark: That source's own sign of a change, such as an ETag.
+    """
+
+    source_document_id: str
+    title: str | None = None
+    uri: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    acl: tuple[str, ...] | None = None
+    origin: str | None = None
+    origin_mark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredSource:
     """What is known of a source document before it is ingested again."""
 
     document_id: UUID
-    title: str
-    mime_type: str
-    content_sha256: bytes
     version: int
+    reading_sha256: bytes | None  # None for what was stored before readings were noted
     visible: bool  # its access list lets the writer see it
     embedded: bool  # all its chunks have a vector in the current embedding space
 
 
 @dataclass(frozen=True, slots=True)
 class NewVersion:
-    """All that one version of a source document brings. `vectors[i]` belongs to `chunks[i]`.
+    """All that one version of a source document brings.
 
-    `language` is the document's, each chunk's own is in `languages` (ISO 639; None for none).
-
-    Metadata, access list or URI of None keep what the source has: a new version never opens a closed
-    document.
+    Attributes:
+        reading_sha256: A digest of the content and of how it was read and divided.
+        text_digests: For each chunk, the SHA-256 of the text that was embedded.
+        vectors: For each chunk, its vector.
+        language: The document's (ISO 639; None for none).
+        languages: Each chunk's own.
+        warnings: What of the file could not be read.
     """
 
-    source_document_id: str
+    labels: SourceLabels
     title: str
-    uri: str | None
     mime_type: str
     content_sha256: bytes
+    reading_sha256: bytes
     byte_size: int
     text: str
-    metadata: Mapping[str, Any] | None
-    acl: tuple[str, ...] | None
     chunks: tuple[Chunk, ...]
+    text_digests: tuple[bytes, ...]
     vectors: tuple[Sequence[float], ...]
     language: str | None
     languages: tuple[str | None, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class StoredVersion:
+class Ingested:
+    """What became of a document.
+
+    Attributes:
+        chunks_created: 0 when the very same content was there already.
+        warnings: What of the file could not be read, such as pages without text.
+    """
+
     document_id: UUID
     version: int
+    chunks_created: int
+    unchanged: bool
+    warnings: tuple[str, ...] = ()
 
 
 class SourceStore(Protocol):
@@ -182,7 +216,13 @@ class SourceStore(Protocol):
 
     async def find(self, writer: Writer, source_document_id: str) -> StoredSource | None: ...
 
-    async def add_version(self, writer: Writer, new: NewVersion) -> StoredVersion:
+    async def known_vectors(
+        self, writer: Writer, text_digests: Sequence[bytes]
+    ) -> Mapping[bytes, Sequence[float]]:
+        """Vectors that the writer's tenant has already, by the digest of the text that was embedded."""
+        ...
+
+    async def add_version(self, writer: Writer, new: NewVersion) -> Ingested:
         """Write the version and make it the current one: readers see the old or the new, never both.
 
         Raises:
@@ -190,14 +230,6 @@ class SourceStore(Protocol):
         """
         ...
 
-    async def describe(
-        self,
-        writer: Writer,
-        document_id: UUID,
-        *,
-        metadata: Mapping[str, Any] | None,
-        acl: tuple[str, ...] | None,
-        uri: str | None,
-    ) -> None:
-        """Change what is not None, without a new version."""
+    async def keep(self, writer: Writer, known: StoredSource, labels: SourceLabels) -> Ingested:
+        """Leave the version as it is, and change of its labels what is not None."""
         ...

@@ -6,7 +6,7 @@ Works beside a running server: both use the same database. Exit code 1 if any fi
 import argparse
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,17 @@ from pydantic import TypeAdapter, ValidationError
 from tqdm import tqdm
 
 from app.field_types import Acl, Metadata
+from app.ingestion import Parts, Upload
 from app.problems import printable
 from app.services import Services, open_services
 from app.settings import Settings
+from db.repositories.job_files import PART_BYTES
+from db.repositories.jobs import Job, JobState
 from observability.logs import configure_logs
 from rag.errors import GroundworkError
-from rag.ingest import Labels, read_file
+from rag.ports import SourceLabels
+
+IN_FLIGHT = 32  # files that wait in the queue; enough that no worker waits for the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,17 @@ class Summary:
     chunks: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
     warned: list[tuple[str, str]] = field(default_factory=list)
+
+    def count(self, name: str, job: Job) -> None:
+        """Add what became of one file."""
+        result = job.result or {}
+        if job.state is not JobState.SUCCEEDED:
+            self.failed.append((printable(name), job.error or job.state.value))
+            return
+        self.warned += [(printable(name), warning) for warning in result["warnings"]]
+        self.unchanged += result["unchanged"]
+        self.ingested += not result["unchanged"]
+        self.chunks += result["chunks_created"]
 
     def __str__(self) -> str:
         ok = f"{self.ingested} ok ({self.chunks} chunks)"
@@ -59,27 +75,48 @@ def find_files(paths: list[Path]) -> Iterator[File]:
             yield File(path, path.name)
 
 
-async def ingest_all(services: Services, files: list[File], labels: Labels, *, force: bool) -> Summary:
-    """Take in one file after the other; one that fails doesn't keep the rest out."""
+def parts_of(path: Path) -> Parts:
+    """The file's bytes, in pieces."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        with path.open("rb") as file:
+            while part := await asyncio.to_thread(file.read, PART_BYTES):
+                yield part
+
+    return parts
+
+
+async def ingest_all(services: Services, files: list[File], arguments: argparse.Namespace) -> Summary:
+    """Take the files in; one that fails doesn't keep the rest out."""
     summary = Summary()
-    for file in tqdm(files, unit="file", file=sys.stderr, disable=None):
-        try:
-            upload = await asyncio.to_thread(
-                read_file,
-                file.path.read_bytes(),
-                filename=file.source_document_id,
-                mime_type=None,
-                labels=labels,
-            )
-            ingested = await services.ingestor.ingest(services.default_identity.writer(), upload, force=force)
-        except (GroundworkError, OSError) as exc:
-            summary.failed.append((printable(file.source_document_id), str(exc)))
-            continue
-        summary.warned += [(file.source_document_id, warning) for warning in ingested.warnings]
-        summary.unchanged += ingested.unchanged
-        summary.ingested += not ingested.unchanged
-        summary.chunks += ingested.chunks_created
+    room = asyncio.Semaphore(IN_FLIGHT)
+    with tqdm(total=len(files), unit="file", file=sys.stderr, disable=None) as bar:
+
+        async def ingest(file: File) -> None:
+            async with room:
+                try:
+                    summary.count(file.source_document_id, await ingest_one(services, file, arguments))
+                except (GroundworkError, OSError) as exc:
+                    summary.failed.append((printable(file.source_document_id), str(exc)))
+                bar.update()
+
+        await asyncio.gather(*(ingest(file) for file in files))
     return summary
+
+
+async def ingest_one(services: Services, file: File, arguments: argparse.Namespace) -> Job:
+    """Queue a file and wait until its job has ended."""
+    labels = SourceLabels(
+        file.source_document_id,
+        metadata=arguments.metadata,
+        acl=None if arguments.acl is None else tuple(arguments.acl),
+    )
+    upload = Upload(labels, parts_of(file.path), filename=file.source_document_id)
+    writer = services.default_identity.writer()
+    jobs = await services.queue.submit(writer, [upload], force=arguments.force)
+    while not jobs[0].state.is_final:
+        jobs = await services.queue.wait(writer.tenant_id, jobs, seconds=60)
+    return jobs[0]
 
 
 async def run(arguments: argparse.Namespace) -> int:
@@ -89,11 +126,10 @@ async def run(arguments: argparse.Namespace) -> int:
     if twice:
         print(f"{twice[0]} is there twice: take the folders in one by one", file=sys.stderr)
         return 2
-    labels = Labels(metadata=arguments.metadata, acl=None if arguments.acl is None else tuple(arguments.acl))
-    settings = Settings()
-    configure_logs(level="WARNING", log_format=settings.log_format)
+    settings = Settings().model_copy(update={"role": "all"})
+    configure_logs(level="CRITICAL", log_format=settings.log_format)
     async with open_services(settings) as services:
-        summary = await ingest_all(services, files, labels, force=arguments.force)
+        summary = await ingest_all(services, files, arguments)
     print(summary)
     return 1 if summary.failed else 0
 

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from app.dependencies import IdentityDep, ServicesDep
 from app.field_types import Name
 from app.ingestion import delete_document
-from app.schemas import DocumentOut, DocumentPage
+from app.schemas import DocumentChanges, DocumentOut, DocumentPage
 from db.repositories import sources
 from rag.errors import InvalidInputError, NotFoundError
 
@@ -65,6 +65,26 @@ async def get_text(
     if text is None:
         raise NotFoundError(f"there is no such text of document {document_id}")
     return text
+
+
+@router.patch("/{document_id}")
+async def change(
+    document_id: UUID, changes: DocumentChanges, services: ServicesDep, identity: IdentityDep
+) -> DocumentOut:
+    """Change metadata, access list or URI. The text stays, and nothing is embedded again."""
+    async with services.database.tenant(identity.tenant_id) as connection:
+        row = await sources.change(
+            connection,
+            identity.tenant_id,
+            identity.groups,
+            document_id,
+            metadata=changes.metadata,
+            acl=changes.acl,
+            uri=changes.uri,
+        )
+    if row is None:
+        raise NotFoundError(f"there is no document {document_id}")
+    return DocumentOut.model_validate(row)
 
 
 @router.delete("/{document_id}", status_code=status.HTTP_204_NO_CONTENT)

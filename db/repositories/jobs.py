@@ -1,62 +1,346 @@
-"""Background work and how far it is."""
+"""The queue: background work of every kind, and how far it is.
 
+queued ──claim──> running ──> succeeded
+  ^                  │  ├───> failed        out of attempts, or an error that comes again: the dead letters
+  │                  │  ├───> quarantined   waits for a person
+  └──error, expiry───┘  └───> cancelled
+
+A job is taken for the length of a lease, which its worker renews. Each taking raises `fence`; a worker whose
+fence or state is no longer the job's has lost it, and nothing that it does under `hold` is kept.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from db.pool import Connection
+from rag.errors import GroundworkError
 
-START = """
-INSERT INTO jobs (tenant_id, kind, source_document_id, state) VALUES ($1, $2, $3, 'running') RETURNING id
-"""
-BEAT = """
-UPDATE jobs SET heartbeat_at = now(), progress = coalesce($2, progress) WHERE id = $1 AND state = 'running'
-"""
-SUCCEED = "UPDATE jobs SET state = 'succeeded', result = $2, finished_at = now() WHERE id = $1"
-FAIL = "UPDATE jobs SET state = 'failed', error = $2, finished_at = now() WHERE id = $1"
-# A process that was killed leaves its jobs running; without a heartbeat for a minute they have failed.
-GET = """
-SELECT id, source_document_id, progress, result, attempts, created_at, finished_at,
-       CASE WHEN lost THEN 'failed' ELSE state END AS state,
-       CASE WHEN lost THEN 'the process that worked on it has gone; send the document again'
-            ELSE error END AS error
-FROM (SELECT *, state = 'running' AND heartbeat_at < now() - interval '1 minute' AS lost FROM jobs) AS job
-WHERE id = $1
-"""
+CHANNEL = "groundwork_jobs"
+LEASE = timedelta(seconds=60)  # a worker that was silent for so long has gone
+FINISHED = "'succeeded', 'failed', 'cancelled', 'quarantined'"
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    QUARANTINED = "quarantined"
+
+    @property
+    def is_final(self) -> bool:
+        return self not in {JobState.QUEUED, JobState.RUNNING}
+
+
+class LeaseLostError(GroundworkError):
+    """The job was cancelled, deleted, or given to another worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """Work to be done.
+
+    Attributes:
+        kind: Chooses the handler.
+        payload: What the handler needs to know.
+        source_document_id: Jobs on the same document run one after the other, in the order of arrival.
+        priority: Higher ones first.
+        max_attempts: How often it is tried before it counts as failed.
+    """
+
+    kind: str
+    payload: Mapping[str, Any]
+    source_document_id: str | None = None
+    priority: int = 0
+    max_attempts: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job in the hands of a worker."""
+
+    id: UUID
+    tenant_id: UUID
+    kind: str
+    payload: dict[str, Any]
+    source_document_id: str | None
+    attempts: int
+    max_attempts: int
+    fence: int
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
+    """A job as it is shown."""
+
     id: UUID
-    source_document_id: str
-    state: str
+    number: int
+    kind: str
+    source_document_id: str | None
+    state: JobState
     progress: dict[str, Any]
     result: dict[str, Any] | None
     error: str | None
+    error_code: str | None
     attempts: int
+    max_attempts: int
+    priority: int
+    run_at: datetime
     created_at: datetime
+    started_at: datetime | None
     finished_at: datetime | None
 
 
-async def start(connection: Connection, tenant_id: UUID, *, kind: str, source_document_id: str) -> UUID:
-    job_id: UUID = await connection.fetchval(START, tenant_id, kind, source_document_id)
+ADD = """
+INSERT INTO jobs (tenant_id, kind, payload, source_document_id, priority, max_attempts)
+VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
+"""
+# Sent when the transaction commits; several in one transaction arrive as one.
+WAKE = f"SELECT pg_notify('{CHANNEL}', '')"
+# The first job that may run of each tenant; of those, the tenant's with the fewest running. Tenants are found
+# by skipping through the index, so that a long queue of one costs the others nothing. Two claims at once lock
+# different jobs.
+CLAIM = """
+WITH RECURSIVE waiting AS (
+    (SELECT tenant_id FROM jobs WHERE state = 'queued' ORDER BY tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT j.tenant_id FROM jobs j
+            WHERE j.state = 'queued' AND j.tenant_id > w.tenant_id ORDER BY j.tenant_id LIMIT 1)
+    FROM waiting w WHERE w.tenant_id IS NOT NULL
+), busy AS (
+    SELECT tenant_id, count(*) AS running FROM jobs WHERE state = 'running' GROUP BY tenant_id
+), first AS MATERIALIZED (
+    SELECT f.* FROM waiting w
+    CROSS JOIN LATERAL (
+        SELECT j.id, j.tenant_id, j.priority, j.number FROM jobs j
+        WHERE j.tenant_id = w.tenant_id AND j.state = 'queued' AND j.run_at <= now() AND j.kind = ANY ($1)
+          AND NOT EXISTS (
+              SELECT FROM jobs o
+              WHERE o.tenant_id = j.tenant_id AND o.source_document_id = j.source_document_id
+                AND o.state IN ('queued', 'running') AND o.number < j.number)
+        ORDER BY j.priority DESC, j.number
+        LIMIT 1
+        FOR UPDATE OF j SKIP LOCKED
+    ) f
+)
+UPDATE jobs SET state = 'running', attempts = attempts + 1, fence = fence + 1, worker = $2,
+    lease_until = now() + $3, started_at = now(), updated_at = now(), error = NULL, error_code = NULL
+WHERE id = (
+    SELECT id FROM first LEFT JOIN busy USING (tenant_id)
+    ORDER BY priority DESC, coalesce(running, 0), number LIMIT 1
+)
+RETURNING id, tenant_id, kind, payload, source_document_id, attempts, max_attempts, fence
+"""
+# What was taken by a worker that has gone. Its last attempt may be what ended it.
+EXPIRE = """
+UPDATE jobs SET lease_until = NULL, worker = NULL, updated_at = now(),
+    state = CASE WHEN attempts < max_attempts THEN 'queued' ELSE 'failed' END,
+    finished_at = CASE WHEN attempts < max_attempts THEN NULL ELSE now() END,
+    error_code = 'worker_lost',
+    error = format('the worker stopped in the middle of it, %s of %s attempts', attempts, max_attempts)
+WHERE id IN (SELECT id FROM jobs WHERE state = 'running' AND lease_until < now() FOR UPDATE SKIP LOCKED)
+RETURNING id
+"""
+MINE = "id = $1 AND fence = $2 AND state = 'running'"
+BEAT = f"""
+UPDATE jobs SET lease_until = now() + $3, progress = coalesce($4, progress), updated_at = now()
+WHERE {MINE} RETURNING id
+"""
+HOLD = f"SELECT id FROM jobs WHERE {MINE} FOR UPDATE"
+END = f"""
+UPDATE jobs SET state = $3, result = $4, error = $5, error_code = $6, lease_until = NULL, worker = NULL,
+    finished_at = now(), updated_at = now()
+WHERE {MINE} RETURNING id
+"""
+PUT_BACK = f"""
+UPDATE jobs SET state = 'queued', lease_until = NULL, worker = NULL, updated_at = now(),
+    run_at = now() + $3, error = $4, error_code = $5, attempts = attempts - $6
+WHERE {MINE} RETURNING id
+"""
+CANCEL = """
+UPDATE jobs SET state = 'cancelled', lease_until = NULL, worker = NULL, finished_at = now(),
+    updated_at = now(), error = $2, error_code = 'cancelled'
+WHERE id = $1 AND state IN ('queued', 'running', 'quarantined') RETURNING id
+"""
+CANCEL_OF_SOURCE = """
+UPDATE jobs SET state = 'cancelled', lease_until = NULL, worker = NULL, finished_at = now(),
+    updated_at = now(), error = $3, error_code = 'cancelled'
+WHERE tenant_id = $1 AND source_document_id = $2 AND state IN ('queued', 'running') RETURNING id
+"""
+RETRY = """
+UPDATE jobs SET state = 'queued', attempts = 0, run_at = now(), finished_at = NULL, error = NULL,
+    error_code = NULL, result = NULL, progress = '{}', updated_at = now(), payload = payload || $2
+WHERE id = $1 AND state IN ('failed', 'cancelled', 'quarantined') RETURNING id
+"""
+DELETE = f"DELETE FROM jobs WHERE id = $1 AND state IN ({FINISHED}) RETURNING id"
+DELETE_OLD = f"""
+DELETE FROM jobs WHERE tenant_id = $1 AND finished_at < now() - $2 AND state IN ({FINISHED})
+"""
+SHOWN = """
+SELECT id, number, kind, source_document_id, state, progress, result, error, error_code, attempts,
+       max_attempts, priority, run_at, created_at, started_at, finished_at
+FROM jobs
+"""
+GET = f"{SHOWN} WHERE id = $1"
+PAGE = f"""
+{SHOWN}
+WHERE tenant_id = $1 AND number < coalesce($2, 9223372036854775807)
+  AND ($3::text[] IS NULL OR state = ANY ($3)) AND ($4::text IS NULL OR source_document_id = $4)
+  AND kind = ANY ($6)
+ORDER BY number DESC LIMIT $5
+"""
+COUNTS = "SELECT state, count(*) FROM jobs WHERE tenant_id = $1 AND kind = ANY ($2) GROUP BY state"
+
+
+async def add(connection: Connection, tenant_id: UUID, new: NewJob) -> UUID:
+    """Queue a job; workers hear of it when the transaction commits."""
+    job_id: UUID = await connection.fetchval(
+        ADD, tenant_id, new.kind, dict(new.payload), new.source_document_id, new.priority, new.max_attempts
+    )
+    await connection.execute(WAKE)
     return job_id
 
 
-async def beat(connection: Connection, job_id: UUID, progress: dict[str, Any] | None) -> None:
-    """Say that the job is alive and, unless None, how far it is."""
-    await connection.execute(BEAT, job_id, progress)
+async def claim(connection: Connection, *, kinds: Sequence[str], worker: str) -> Claim | None:
+    """Take the next job, if there is one that may run. Needs a `system` connection."""
+    row = await connection.fetchrow(CLAIM, list(kinds), worker, LEASE)
+    return Claim(**row) if row else None
 
 
-async def succeed(connection: Connection, job_id: UUID, result: dict[str, Any]) -> None:
-    await connection.execute(SUCCEED, job_id, result)
+async def expire(connection: Connection) -> int:
+    """Put jobs of lost workers back, or to the failed; how many. Needs a `system` connection."""
+    expired = len(await connection.fetch(EXPIRE))
+    if expired:
+        await connection.execute(WAKE)
+    return expired
 
 
-async def fail(connection: Connection, job_id: UUID, error: str) -> None:
-    await connection.execute(FAIL, job_id, error)
+async def beat(connection: Connection, claim: Claim, progress: Mapping[str, Any] | None) -> None:
+    """Renew the lease and, unless None, say how far the job is.
+
+    Raises:
+        LeaseLostError: The job is no longer the worker's.
+    """
+    shown = None if progress is None else dict(progress)
+    _check_lease(await connection.fetchval(BEAT, claim.id, claim.fence, LEASE, shown))
+
+
+async def hold(connection: Connection, claim: Claim) -> None:
+    """Make sure that the job stays the worker's until the transaction ends.
+
+    Raises:
+        LeaseLostError: It is no longer.
+    """
+    _check_lease(await connection.fetchval(HOLD, claim.id, claim.fence))
+
+
+async def end(
+    connection: Connection,
+    claim: Claim,
+    state: JobState,
+    *,
+    result: Mapping[str, Any] | None = None,
+    error: str | None = None,
+    error_code: str | None = None,
+) -> None:
+    """Write down how the job ended.
+
+    Raises:
+        LeaseLostError: The job is no longer the worker's.
+    """
+    shown = None if result is None else dict(result)
+    _check_lease(await connection.fetchval(END, claim.id, claim.fence, state.value, shown, error, error_code))
+    await connection.execute(WAKE)  # another job of the same document may be waiting for it
+
+
+async def put_back(
+    connection: Connection,
+    claim: Claim,
+    *,
+    delay: timedelta = timedelta(0),
+    error: str | None = None,
+    error_code: str | None = None,
+    counts: bool = True,
+) -> None:
+    """Queue the job again, to run after `delay`. With `counts` False this attempt does not count.
+
+    Raises:
+        LeaseLostError: The job is no longer the worker's.
+    """
+    _check_lease(
+        await connection.fetchval(
+            PUT_BACK, claim.id, claim.fence, delay, error, error_code, 0 if counts else 1
+        )
+    )
+    await connection.execute(WAKE)
+
+
+async def cancel(connection: Connection, job_id: UUID, *, reason: str) -> bool:
+    """Stop a job that has not finished; whether it could still be stopped."""
+    return await connection.fetchval(CANCEL, job_id, reason) is not None
+
+
+async def cancel_of_source(
+    connection: Connection, tenant_id: UUID, source_document_id: str, *, reason: str
+) -> int:
+    """Stop all that is to be done with a document; how many jobs. Waits for one that is just ending."""
+    return len(await connection.fetch(CANCEL_OF_SOURCE, tenant_id, source_document_id, reason))
+
+
+async def retry(connection: Connection, job_id: UUID, *, payload: Mapping[str, Any] | None = None) -> bool:
+    """Queue a job anew that failed, was cancelled or quarantined, with changes to its payload."""
+    if await connection.fetchval(RETRY, job_id, dict(payload or {})) is None:
+        return False
+    await connection.execute(WAKE)
+    return True
+
+
+async def delete(connection: Connection, job_id: UUID) -> bool:
+    """Forget a job that has ended, with its files; whether there was such a one."""
+    return await connection.fetchval(DELETE, job_id) is not None
+
+
+async def delete_old(connection: Connection, tenant_id: UUID, *, older_than: timedelta) -> None:
+    """Forget what ended before that time."""
+    await connection.execute(DELETE_OLD, tenant_id, older_than)
 
 
 async def get(connection: Connection, job_id: UUID) -> Job | None:
     row = await connection.fetchrow(GET, job_id)
-    return Job(**row) if row else None
+    return _job(row) if row else None
+
+
+async def page(
+    connection: Connection,
+    tenant_id: UUID,
+    *,
+    kinds: Sequence[str],
+    limit: int,
+    before: int | None = None,
+    states: Sequence[JobState] | None = None,
+    source_document_id: str | None = None,
+) -> list[Job]:
+    """Jobs, newest first, from behind the number `before`."""
+    wanted = None if states is None else [state.value for state in states]
+    rows = await connection.fetch(PAGE, tenant_id, before, wanted, source_document_id, limit, list(kinds))
+    return [_job(row) for row in rows]
+
+
+async def counts(connection: Connection, tenant_id: UUID, *, kinds: Sequence[str]) -> dict[JobState, int]:
+    """How many jobs are in each state."""
+    rows = await connection.fetch(COUNTS, tenant_id, list(kinds))
+    return {JobState(row["state"]): row["count"] for row in rows}
+
+
+def _job(row: Any) -> Job:
+    return Job(**{**row, "state": JobState(row["state"])})
+
+
+def _check_lease(found: object) -> None:
+    if found is None:
+        raise LeaseLostError("the job is no longer this worker's")

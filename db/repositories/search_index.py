@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
 
+from pgvector import HalfVector
+
 from db.pool import Connection
 from rag.analysis import analyse, configuration_of, fingerprint
 
@@ -17,8 +19,17 @@ ANALYSIS_VERSION = 1  # of `rag.analysis`: raise it when what `analyse` gives ch
 REMOVE_VECTORS = "DELETE FROM chunk_embeddings WHERE source_id = $1"
 REMOVE_WORDS = "DELETE FROM chunk_terms WHERE source_id = $1"
 ADD_VECTORS = """
-INSERT INTO chunk_embeddings (tenant_id, space_id, source_id, chunk_number, embedding)
-VALUES ($1, $2, $3, $4, $5)
+INSERT INTO chunk_embeddings (tenant_id, space_id, source_id, chunk_number, embedding, text_sha256)
+SELECT $1, $2, $3, v.chunk_number, v.embedding, v.text_sha256
+FROM unnest($4::bigint[], $5::halfvec[], $6::bytea[]) AS v (chunk_number, embedding, text_sha256)
+"""
+KNOWN_VECTORS = """
+SELECT w.digest, e.embedding
+FROM unnest($3::bytea[]) AS w (digest)
+CROSS JOIN LATERAL (
+    SELECT embedding FROM chunk_embeddings
+    WHERE tenant_id = $1 AND space_id = $2 AND text_sha256 = w.digest LIMIT 1
+) e
 """
 LOCK = "SELECT lock_lexical_index($1)"
 # A lexeme gets the tenant's next number when it is first seen. The lock above makes that safe.
@@ -93,12 +104,33 @@ async def add_vectors(
     source_id: UUID,
     *,
     space_id: int,
-    vectors: Sequence[tuple[int, Sequence[float]]],
+    numbers: Sequence[int],
+    vectors: Sequence[Sequence[float]],
+    text_digests: Sequence[bytes],
 ) -> None:
-    """Make chunks, given by number, findable by their vectors."""
-    await connection.executemany(
-        ADD_VECTORS, [(tenant_id, space_id, source_id, number, vector) for number, vector in vectors]
+    """Make chunks, given by number, findable by their vectors.
+
+    Args:
+        connection: In a tenant's transaction.
+        tenant_id: The tenant.
+        source_id: The source that the chunks are of.
+        space_id: The embedding space that the vectors are in.
+        numbers: Of the chunks.
+        vectors: One for each chunk.
+        text_digests: For each chunk, the SHA-256 of the text that was embedded.
+    """
+    halves = [HalfVector(list(vector)) for vector in vectors]
+    await connection.execute(
+        ADD_VECTORS, tenant_id, space_id, source_id, list(numbers), halves, list(text_digests)
     )
+
+
+async def known_vectors(
+    connection: Connection, tenant_id: UUID, *, space_id: int, text_digests: Sequence[bytes]
+) -> dict[bytes, list[float]]:
+    """Vectors of texts that the tenant has embedded before, by the text's digest."""
+    rows = await connection.fetch(KNOWN_VECTORS, tenant_id, space_id, list(text_digests))
+    return {row["digest"]: row["embedding"].to_list() for row in rows}
 
 
 async def add_words(

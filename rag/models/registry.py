@@ -51,6 +51,7 @@ class EmbeddingModel:
         tokenizer: Counts the tokens of a chunk.
         chunk_tokens: Largest size of a chunk that the model embeds without cutting it.
         fusion: How its similarities are best combined with BM25.
+        concurrency: Batches that may be embedded at once.
     """
 
     name: str
@@ -59,6 +60,7 @@ class EmbeddingModel:
     tokenizer: Tokenizer
     chunk_tokens: int
     fusion: Fusion = DEFAULT_FUSION
+    concurrency: int = 4
 
 
 class LocalModels:
@@ -91,8 +93,15 @@ def load_embedding_model(name: str, local: LocalModels) -> EmbeddingModel:
     if name == LOCAL_EMBEDDINGS:
         encoder = local.encoder
         # 256 tokens less the two special ones, and less the title and headings that are embedded in front.
+        # A batch uses every core, so a second one at once would only take its time from the first.
         return EmbeddingModel(
-            name, encoder, encoder.dimensions, encoder, chunk_tokens=220, fusion=LOCAL_FUSION
+            name,
+            encoder,
+            encoder.dimensions,
+            encoder,
+            chunk_tokens=220,
+            fusion=LOCAL_FUSION,
+            concurrency=1,
         )
     provider, model = _parts(name)
     try:

@@ -24,7 +24,7 @@ from eval.metrics import contains_answer
 from graph.build import build_answer_graph, run_answer_graph
 from graph.events import Finished
 from graph.state import AnswerContext, AnswerState
-from rag.ingest import Labels, read_text
+from rag.ingest import IncomingFile
 from rag.models.answer_selection import AnswerSelector
 from rag.models.answer_weights import ANSWER_THRESHOLD
 from rag.models.extractive import ExtractiveChatModel
@@ -105,8 +105,8 @@ async def _ingest(services: Services, dataset: SquadDataset) -> dict[UUID, str]:
     texts = {}
     for number, paragraph in enumerate(dataset.paragraphs):
         title = paragraph.article.replace("_", " ")
-        upload = read_text(paragraph.text, title=title, labels=Labels(source_document_id=str(number)))
-        ingested = await services.ingestor.ingest(services.default_identity.writer(), upload)
+        file = IncomingFile.of_text(paragraph.text, title, name=str(number))
+        ingested = await services.ingestor.ingest(services.default_identity.writer(), file)
         async with services.database.tenant(tenant_id) as connection:
             texts[ingested.document_id] = await sources.text(connection, (), ingested.document_id) or ""
     return texts

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import groupby
 from uuid import UUID, uuid4
 
@@ -197,7 +198,12 @@ async def _add_source(
     ]
     await search_index.add_words(connection, tenant_id, source_id, words)
     if vectors is not None:
-        found = [
-            (number, vectors[at].astype(np.float16)) for number, (at, _) in zip(numbers, members, strict=True)
-        ]
-        await search_index.add_vectors(connection, tenant_id, source_id, space_id=space_id, vectors=found)
+        await search_index.add_vectors(
+            connection,
+            tenant_id,
+            source_id,
+            space_id=space_id,
+            numbers=numbers,
+            vectors=[vectors[at].tolist() for at, _ in members],
+            text_digests=[sha256(chunk.text.encode()).digest() for _, chunk in members],
+        )

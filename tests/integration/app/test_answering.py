@@ -14,7 +14,7 @@ from graph.build import build_answer_graph
 from graph.events import AnswerEvent, Released
 from graph.state import AnswerContext
 from rag.errors import ModelError
-from rag.ingest import Labels, Upload, read_text
+from rag.ingest import IncomingFile
 from rag.models.registry import ChatModel
 from tests.unit.graph.doubles import ScriptedChatModel, SlowChatModel
 
@@ -23,7 +23,7 @@ SENTENCE = "The lighthouse has 199 steps."
 
 @pytest.fixture
 async def services(services: Services) -> Services:
-    upload = read_text(SENTENCE, title="Lighthouse", labels=Labels())
+    upload = IncomingFile.of_text(SENTENCE, "Lighthouse")
     await services.ingestor.ingest(services.default_identity.writer(), upload)
     return services
 
@@ -122,7 +122,7 @@ async def test_a_client_that_goes_at_the_very_end_leaves_a_whole_trace(services:
 async def test_a_document_deleted_while_it_is_quoted_leaves_no_word(services: Services) -> None:
     identity = services.default_identity
     secret = "The pearl lies under the third chestnut."
-    upload = read_text(secret, title="Pearl", labels=Labels())
+    upload = IncomingFile.of_text(secret, "Pearl")
     ingested = await services.ingestor.ingest(identity.writer(), upload)
     asked = answerer(services, ScriptedChatModel(pieces=["Under the third chestnut lies the pearl. [1]"]))
     request = ChatRequest(query="Where does the pearl lie?", top_k=1)
@@ -145,7 +145,7 @@ async def test_a_document_deleted_while_it_is_quoted_leaves_no_word(services: Se
 
 async def test_a_paraphrase_of_a_document_goes_with_it(services: Services) -> None:
     identity = services.default_identity
-    upload = read_text("The opal lies behind the old walnut tree.", title="Opal", labels=Labels())
+    upload = IncomingFile.of_text("The opal lies behind the old walnut tree.", "Opal")
     ingested = await services.ingestor.ingest(identity.writer(), upload)
     asked = answerer(services, ScriptedChatModel(pieces=["Behind the old walnut lies the opal. [1]"]))
     request = ChatRequest(query="Where does the opal lie?", top_k=1)
@@ -157,7 +157,7 @@ async def test_a_paraphrase_of_a_document_goes_with_it(services: Services) -> No
 
 async def test_a_search_beside_a_version_switch_sees_one_of_the_versions(services: Services) -> None:
     identity = services.default_identity
-    upload = read_text("The quince ripens in October.", title="Quince", labels=Labels())
+    upload = IncomingFile.of_text("The quince ripens in October.", "Quince")
     await services.ingestor.ingest(identity.writer(), upload)
     switching = asyncio.create_task(_switch(services, upload, times=20))
     found = []
@@ -170,7 +170,7 @@ async def test_a_search_beside_a_version_switch_sees_one_of_the_versions(service
     assert {sum("quince" in p.passage.text for p in passages) for passages in found} == {1}
 
 
-async def _switch(services: Services, upload: Upload, *, times: int) -> None:
+async def _switch(services: Services, upload: IncomingFile, *, times: int) -> None:
     for _ in range(times):
         await services.ingestor.ingest(services.default_identity.writer(), upload, force=True)
 

@@ -1,6 +1,7 @@
 """Small corpora for tests of search."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from uuid import UUID
 
 import numpy as np
@@ -11,7 +12,7 @@ from db.stores import EmbeddingSpace, PostgresChunkSearch
 from rag.analysis import analyse
 from rag.documents import Chunk
 from rag.models.registry import LOCAL_EMBEDDINGS
-from rag.ports import Findings, NewVersion, SearchQuery, SearchScope
+from rag.ports import Findings, NewVersion, SearchQuery, SearchScope, SourceLabels
 
 
 def unit_vector(seed: int) -> list[float]:
@@ -37,16 +38,15 @@ def new_version(
         chunks.append(Chunk(index, part, start, start + len(part), token_count=len(part.split())))
         start += len(part) + 1
     return NewVersion(
-        source_document_id=name,
+        labels=SourceLabels(name, metadata=metadata, acl=acl),
         title=title,
-        uri=None,
         mime_type="text/plain",
         content_sha256=name.encode(),
+        reading_sha256=name.encode(),
         byte_size=len(text),
         text=text,
-        metadata=metadata,
-        acl=acl,
         chunks=tuple(chunks),
+        text_digests=tuple(sha256(part.encode()).digest() for part in texts),
         vectors=tuple(vectors or (unit_vector(seed + index) for index in range(len(chunks)))),
         language=language,
         languages=(language,) * len(chunks),

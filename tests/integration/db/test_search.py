@@ -16,7 +16,7 @@ from rag.analysis import analyse
 from rag.errors import ConflictError
 from rag.filters import Condition, MetadataKey, Operator
 from rag.fuse import Candidate, Fusion, FusionMethod, fuse
-from rag.ports import SearchQuery, SearchScope, Writer
+from rag.ports import SearchQuery, SearchScope, SourceLabels, Writer
 from tests.integration.db.corpus import Searcher, new_version, unit_vector
 
 
@@ -111,13 +111,13 @@ async def test_a_new_version_never_opens_a_closed_source(
 async def test_a_source_is_not_changed_by_those_who_may_not_see_it(
     store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
 ) -> None:
-    made = await store.add_version(Writer(own_tenant_id), new_version("closed", ["salary list"], acl=("hr",)))
+    await store.add_version(Writer(own_tenant_id), new_version("closed", ["salary list"], acl=("hr",)))
     stranger = Writer(own_tenant_id, ("sales",))
     with pytest.raises(ConflictError):
         await store.add_version(stranger, new_version("closed", ["hacked"], acl=()))
-    await store.describe(stranger, made.document_id, metadata=None, acl=(), uri="x")
     known = await store.find(stranger, "closed")
     assert known
+    await store.keep(stranger, known, SourceLabels("closed", acl=(), uri="x"))
     assert (known.visible, known.version) == (False, 1)
     assert await search.texts("salary", SearchScope(own_tenant_id, ("hr",))) == ["salary list"]
     assert await search.texts("salary") == []

@@ -14,8 +14,8 @@ from app.settings import Settings
 from db.addresses import DatabaseLogins
 from db.pool import Database
 from db.repositories import tenants
-from rag.ingest import Labels, read_file
-from rag.ports import SearchScope
+from rag.ingest import IncomingFile
+from rag.ports import SearchScope, SourceLabels
 from tests.integration.conftest import settings_for
 
 ROOT = Path(__file__).parents[3]
@@ -35,9 +35,8 @@ async def corpus(services: Services) -> Services:
         text = (
             f"Rule {name} is the one that the office has for {SUBJECTS[number % 8]}, since {1990 + number}."
         )
-        labels = Labels(metadata=None, acl=("hr",) if name == "nistor" else None)
-        upload = read_file(text.encode(), filename=f"{name}.txt", mime_type=None, labels=labels)
-        await services.ingestor.ingest(services.default_identity.writer(), upload)
+        labels = SourceLabels(f"{name}.txt", title=name, acl=("hr",) if name == "nistor" else None)
+        await services.ingestor.ingest(services.default_identity.writer(), IncomingFile(text, labels))
     return services
 
 

@@ -1,0 +1,223 @@
+"""The worker: takes jobs from the queue, one for each of its slots, and writes down how they end.
+
+A handler may be stopped at any moment: by a cancellation, by a deletion, by the process's own end. What it
+writes under the job's claim is kept only while the job is still the worker's.
+"""
+
+import asyncio
+import os
+import random
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+import asyncpg
+import structlog
+
+from app.problems import DETAIL_OF, classify
+from db.pool import Database
+from db.repositories import jobs, schedules
+from db.repositories.jobs import Claim, JobState, LeaseLostError
+from rag.errors import (
+    ConflictError,
+    GroundworkError,
+    InvalidInputError,
+    NotFoundError,
+    QuarantinedError,
+)
+
+log = structlog.get_logger(__name__)
+
+HEARTBEAT_S = jobs.LEASE.total_seconds() / 4
+IDLE_S = 5.0  # between two looks at the queue that nothing asked for; a back-off ends unannounced
+CLOCK_S = 10.0  # between two looks at the schedules and at lost workers
+FIRST_BACKOFF_S = 5.0
+LONGEST_BACKOFF_S = 600.0
+# They come again however often the job is tried.
+PERMANENT = (InvalidInputError, ConflictError, NotFoundError)
+
+Report = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+class Handler(Protocol):
+    """Does the work of one kind of job."""
+
+    async def __call__(self, claim: Claim, report: Report) -> Mapping[str, Any] | None:
+        """Work until it is done.
+
+        Args:
+            claim: The job.
+            report: Awaited with the progress to show.
+
+        Returns:
+            What came of it, to be written down; None when the handler has ended the job itself.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job that failed goes on."""
+
+    state: JobState  # QUEUED: it is tried again
+    error: str
+    error_code: str
+    delay: timedelta = timedelta(0)
+
+
+class Worker:
+    """Works on the queue until it is cancelled.
+
+    Args:
+        database: Where the queue is.
+        handlers: By the kind of job.
+        slots: Jobs at a time.
+        wake: Set when there may be something to do.
+    """
+
+    def __init__(
+        self, database: Database, handlers: Mapping[str, Handler], *, slots: int, wake: asyncio.Event
+    ) -> None:
+        self._database = database
+        self._handlers = handlers
+        self._slots = slots
+        self._wake = wake
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._clock())
+            for _ in range(self._slots):
+                group.create_task(self._slot())
+
+    async def _clock(self) -> None:
+        while True:
+            try:
+                async with self._database.system() as connection:
+                    await jobs.expire(connection)
+                    await schedules.tick(connection)
+            except (GroundworkError, asyncpg.PostgresError):
+                log.warning("clock_failed", exc_info=True)
+            await asyncio.sleep(CLOCK_S * random.uniform(0.8, 1.2))  # noqa: S311 - spreads workers out
+
+    async def _slot(self) -> None:
+        while True:
+            self._wake.clear()  # before the look: what comes during it is seen
+            try:
+                claim = await self._claim()
+            except (GroundworkError, asyncpg.PostgresError):
+                log.warning("claim_failed", exc_info=True)
+                claim = None
+            if claim is None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), IDLE_S)
+                continue
+            await self._run(claim)
+
+    async def _claim(self) -> Claim | None:
+        async with self._database.system() as connection:
+            return await jobs.claim(connection, kinds=list(self._handlers), worker=self._name)
+
+    async def _run(self, claim: Claim) -> None:
+        """Do the job, and stop doing it when it is no longer ours."""
+        work = asyncio.create_task(self._work(claim))
+        heart = asyncio.create_task(self._beat(claim))
+        try:
+            await asyncio.wait({work, heart}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (work, heart):
+                task.cancel()
+            await asyncio.gather(work, heart, return_exceptions=True)
+
+    async def _work(self, claim: Claim) -> None:
+        context = {"job_id": str(claim.id), "kind": claim.kind, "attempt": claim.attempts}
+        try:
+            result = await self._handlers[claim.kind](claim, lambda progress: self._report(claim, progress))
+            if result is not None:
+                async with self._database.tenant(claim.tenant_id) as connection:
+                    await jobs.end(connection, claim, JobState.SUCCEEDED, result=result)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._give_back(claim))
+            raise
+        except LeaseLostError:
+            log.info("job_lost", **context)
+        except Exception as exc:  # noqa: BLE001 - the boundary of a task: logged and written down
+            outcome = outcome_of(exc, claim)
+            level = log.warning if isinstance(exc, (*PERMANENT, QuarantinedError)) else log.error
+            level("job_failed", state=outcome.state, code=outcome.error_code, exc_info=exc, **context)
+            await self._record(claim, outcome)
+        else:
+            log.info("job_succeeded", **context)
+
+    async def _beat(self, claim: Claim) -> None:
+        """Renew the lease; returns when the job is no longer ours."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            try:
+                async with self._database.tenant(claim.tenant_id) as connection:
+                    await jobs.beat(connection, claim, None)
+            except LeaseLostError:
+                return
+            except (GroundworkError, asyncpg.PostgresError):
+                log.warning("heartbeat_failed", job_id=str(claim.id), exc_info=True)
+
+    async def _report(self, claim: Claim, progress: Mapping[str, Any]) -> None:
+        async with self._database.tenant(claim.tenant_id) as connection:
+            await jobs.beat(connection, claim, progress)
+
+    async def _record(self, claim: Claim, outcome: Outcome) -> None:
+        try:
+            async with self._database.tenant(claim.tenant_id) as connection:
+                if outcome.state is JobState.QUEUED:
+                    await jobs.put_back(
+                        connection,
+                        claim,
+                        delay=outcome.delay,
+                        error=outcome.error,
+                        error_code=outcome.error_code,
+                    )
+                else:
+                    await jobs.end(
+                        connection, claim, outcome.state, error=outcome.error, error_code=outcome.error_code
+                    )
+        except (GroundworkError, asyncpg.PostgresError):
+            # Its lease runs out, and another attempt is made.
+            log.warning("job_outcome_not_recorded", job_id=str(claim.id), exc_info=True)
+
+    async def _give_back(self, claim: Claim) -> None:
+        """Let another worker go on with it at once; the attempt doesn't count."""
+        with suppress(GroundworkError, asyncpg.PostgresError):
+            async with self._database.tenant(claim.tenant_id) as connection:
+                await jobs.put_back(connection, claim, counts=False)
+
+
+def outcome_of(exc: Exception, claim: Claim) -> Outcome:
+    """What becomes of a job that ended in `exc`: tried again, unless that can't help or was done enough."""
+    error, code = DETAIL_OF["internal_error"], "internal_error"
+    if isinstance(exc, GroundworkError):
+        _, code, error = classify(exc)
+    if isinstance(exc, QuarantinedError):
+        return Outcome(JobState.QUARANTINED, error, code)
+    if isinstance(exc, PERMANENT) or claim.attempts >= claim.max_attempts:
+        return Outcome(JobState.FAILED, error, code)
+    return Outcome(JobState.QUEUED, error, code, delay=backoff(claim.attempts))
+
+
+def backoff(attempts: int) -> timedelta:
+    """Doubles with each attempt, up to a limit, with jitter: what failed together doesn't come together."""
+    seconds = min(FIRST_BACKOFF_S * 2 ** (attempts - 1), LONGEST_BACKOFF_S)
+    return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
+
+
+@asynccontextmanager
+async def running(worker: Worker) -> AsyncIterator[None]:
+    """Let the worker work beside what else the process does; at the end it gives back what it holds."""
+    task = asyncio.create_task(worker.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,47 @@
+"""The clock: work that comes round again for each tenant."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from db.pool import Connection
+from db.repositories.jobs import WAKE
+
+ENSURE = """
+INSERT INTO schedules (tenant_id, name, kind, payload, every)
+SELECT id, $1, $2, $3, $4 FROM tenants
+ON CONFLICT (tenant_id, name) DO NOTHING
+"""
+# Late rounds are not made up for: after a night without workers a job runs once.
+TICK = """
+WITH due AS (
+    SELECT tenant_id, name FROM schedules WHERE next_run_at <= now() FOR UPDATE SKIP LOCKED
+), moved AS (
+    UPDATE schedules s SET next_run_at = now() + every
+    FROM due WHERE s.tenant_id = due.tenant_id AND s.name = due.name
+    RETURNING s.tenant_id, s.kind, s.payload
+)
+INSERT INTO jobs (tenant_id, kind, payload, priority)
+SELECT tenant_id, kind, payload, -10 FROM moved
+RETURNING id
+"""
+
+
+async def ensure(
+    connection: Connection,
+    *,
+    name: str,
+    kind: str,
+    every: timedelta,
+    payload: Mapping[str, Any] | None = None,
+) -> None:
+    """Give every tenant a schedule of that name, unless it has one. Needs a `system` connection."""
+    await connection.execute(ENSURE, name, kind, dict(payload or {}), every)
+
+
+async def tick(connection: Connection) -> int:
+    """Queue what is due; how many jobs. Needs a `system` connection."""
+    queued = len(await connection.fetch(TICK))
+    if queued:
+        await connection.execute(WAKE)
+    return queued
