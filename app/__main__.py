@@ -19,12 +19,17 @@ SHUTDOWN_S = 10  # then answers that are still being written are cut off
 
 
 class Server(uvicorn.Server):
-    """Prints a command to try once it listens."""
+    """Says that it is ready once it listens: a service with a command to try."""
+
+    def __init__(self, config: uvicorn.Config, *, role: str) -> None:
+        super().__init__(config)
+        self._role = role
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            print(_welcome(self._address()), flush=True)  # noqa: T201 - meant for a person
+            welcome = _worker_welcome if self._role == "worker" else _welcome
+            print(welcome(self._address()), flush=True)  # noqa: T201 - meant for a person
 
     def _address(self) -> str:
         host, port = self.servers[0].sockets[0].getsockname()[:2]
@@ -39,6 +44,10 @@ def _welcome(address: str) -> str:
         f"  curl -s http://{address}/chat -H 'Content-Type: application/json' -d '{body}'\n\n"
         "Ctrl-C stops it.\n"
     )
+
+
+def _worker_welcome(address: str) -> str:
+    return f"\nThe Groundwork worker is ready; http://{address}/health tells how it is. Ctrl-C stops it.\n"
 
 
 def main() -> int:
@@ -58,7 +67,7 @@ def main() -> int:
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
-    server = Server(config)
+    server = Server(config, role=settings.role)
     signal.signal(signal.SIGHUP, server.handle_exit)  # a closed terminal must not leave a database behind
     with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has shut down
         server.run()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from langchain_core.documents.compressor import BaseDocumentCompressor
 
@@ -107,7 +108,8 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
         if settings.role != "api":
             wake = await stack.enter_async_context(listen(logins.system, CHANNEL))
             handlers = {INGEST: IngestHandler(database, space, ingestor)}
-            worker = Worker(database, handlers, slots=settings.worker_slots, wake=wake)
+            lease = timedelta(seconds=settings.job_lease_s)
+            worker = Worker(database, handlers, slots=settings.worker_slots, wake=wake, lease=lease)
             await stack.enter_async_context(running(worker))
         yield Services(
             settings=settings,

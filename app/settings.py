@@ -20,6 +20,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     role: Literal["api", "worker", "all"] = "all"
     worker_slots: Annotated[int, Field(ge=1, le=64)] = 2
+    job_lease_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
     auth_mode: Literal["none"] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "console", "json"] = "auto"

@@ -31,7 +31,7 @@ from rag.errors import (
 
 log = structlog.get_logger(__name__)
 
-HEARTBEAT_S = jobs.LEASE.total_seconds() / 4
+BEATS = 4  # in a lease: it survives three that are lost
 IDLE_S = 5.0  # between two looks at the queue that nothing asked for; a back-off ends unannounced
 CLOCK_S = 10.0  # between two looks at the schedules and at lost workers
 FIRST_BACKOFF_S = 5.0
@@ -76,11 +76,19 @@ class Worker:
         handlers: By the kind of job.
         slots: Jobs at a time.
         wake: Set when there may be something to do.
+        lease: A job whose worker was silent for so long is given to another.
     """
 
     def __init__(
-        self, database: Database, handlers: Mapping[str, Handler], *, slots: int, wake: asyncio.Event
+        self,
+        database: Database,
+        handlers: Mapping[str, Handler],
+        *,
+        slots: int,
+        wake: asyncio.Event,
+        lease: timedelta = timedelta(seconds=60),
     ) -> None:
+        self._lease = lease
         self._database = database
         self._handlers = handlers
         self._slots = slots
@@ -101,15 +109,16 @@ class Worker:
                     await schedules.tick(connection)
             except (GroundworkError, asyncpg.PostgresError):
                 log.warning("clock_failed", exc_info=True)
-            await asyncio.sleep(CLOCK_S * random.uniform(0.8, 1.2))  # noqa: S311 - spreads workers out
+            pause = min(CLOCK_S, self._lease.total_seconds())
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - spreads workers out
 
     async def _slot(self) -> None:
         while True:
             self._wake.clear()  # before the look: what comes during it is seen
             try:
                 claim = await self._claim()
-            except (GroundworkError, asyncpg.PostgresError):
-                log.warning("claim_failed", exc_info=True)
+            except Exception:
+                log.exception("claim_failed")
                 claim = None
             if claim is None:
                 with suppress(TimeoutError):
@@ -119,7 +128,9 @@ class Worker:
 
     async def _claim(self) -> Claim | None:
         async with self._database.system() as connection:
-            return await jobs.claim(connection, kinds=list(self._handlers), worker=self._name)
+            return await jobs.claim(
+                connection, kinds=list(self._handlers), worker=self._name, lease=self._lease
+            )
 
     async def _run(self, claim: Claim) -> None:
         """Do the job, and stop doing it when it is no longer ours."""
@@ -155,7 +166,7 @@ class Worker:
     async def _beat(self, claim: Claim) -> None:
         """Renew the lease; returns when the job is no longer ours."""
         while True:
-            await asyncio.sleep(HEARTBEAT_S)
+            await asyncio.sleep(claim.lease.total_seconds() / BEATS)
             try:
                 async with self._database.tenant(claim.tenant_id) as connection:
                     await jobs.beat(connection, claim, None)

@@ -20,7 +20,6 @@ from db.pool import Connection
 from rag.errors import GroundworkError
 
 CHANNEL = "groundwork_jobs"
-LEASE = timedelta(seconds=60)  # a worker that was silent for so long has gone
 FINISHED = "'succeeded', 'failed', 'cancelled', 'quarantined'"
 
 
@@ -72,6 +71,7 @@ class Claim:
     attempts: int
     max_attempts: int
     fence: int
+    lease: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +206,19 @@ async def add(connection: Connection, tenant_id: UUID, new: NewJob) -> UUID:
     return job_id
 
 
-async def claim(connection: Connection, *, kinds: Sequence[str], worker: str) -> Claim | None:
-    """Take the next job, if there is one that may run. Needs a `system` connection."""
-    row = await connection.fetchrow(CLAIM, list(kinds), worker, LEASE)
-    return Claim(**row) if row else None
+async def claim(
+    connection: Connection, *, kinds: Sequence[str], worker: str, lease: timedelta
+) -> Claim | None:
+    """Take the next job, if there is one that may run. Needs a `system` connection.
+
+    Args:
+        connection: Of the role `system`.
+        kinds: What the worker can do.
+        worker: Its name, for people.
+        lease: How long the job stays the worker's after it was last heard of.
+    """
+    row = await connection.fetchrow(CLAIM, list(kinds), worker, lease)
+    return Claim(**row, lease=lease) if row else None
 
 
 async def expire(connection: Connection) -> int:
@@ -227,7 +236,7 @@ async def beat(connection: Connection, claim: Claim, progress: Mapping[str, Any]
         LeaseLostError: The job is no longer the worker's.
     """
     shown = None if progress is None else dict(progress)
-    _check_lease(await connection.fetchval(BEAT, claim.id, claim.fence, LEASE, shown))
+    _check_lease(await connection.fetchval(BEAT, claim.id, claim.fence, claim.lease, shown))
 
 
 async def hold(connection: Connection, claim: Claim) -> None:

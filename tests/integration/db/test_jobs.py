@@ -8,6 +8,8 @@ from db.pool import Database
 from db.repositories import jobs, schedules, tenants
 from db.repositories.jobs import Claim, JobState, LeaseLostError, NewJob
 
+LEASE = timedelta(seconds=60)
+
 
 @pytest.fixture
 def kind() -> str:
@@ -27,7 +29,7 @@ async def add(database: Database, tenant_id: UUID, kind: str, **fields: object) 
 
 async def take(database: Database, kind: str) -> Claim | None:
     async with database.system() as connection:
-        return await jobs.claim(connection, kinds=[kind], worker="test")
+        return await jobs.claim(connection, kinds=[kind], worker="test", lease=LEASE)
 
 
 async def took(database: Database, kind: str) -> Claim:
@@ -70,7 +72,7 @@ async def test_claims_at_the_same_moment_take_different_jobs(
 ) -> None:
     added = {await add(database, own_tenant_id, kind) for _ in range(2)}
     async with database.system() as one, database.system() as other:
-        claims = [await jobs.claim(c, kinds=[kind], worker="test") for c in (one, other)]
+        claims = [await jobs.claim(c, kinds=[kind], worker="test", lease=LEASE) for c in (one, other)]
     assert {claim.id for claim in claims if claim} == added
 
 
