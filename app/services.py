@@ -1,19 +1,21 @@
 """The composition root: from settings to running services, and back down in reverse."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 from langchain_core.documents.compressor import BaseDocumentCompressor
 
+from app import maintenance
 from app.access.identity import Identity
 from app.answering import Answerer
 from app.ingest_handler import IngestHandler
 from app.ingestion import INGEST, IngestionQueue
+from app.maintenance import MAINTAIN, MaintenanceHandler
 from app.settings import Settings
-from app.worker import Worker, running
+from app.worker import Handler, Worker, running
 from db.addresses import DatabaseLogins
 from db.bootstrap import embedded_database
 from db.migrate import ensure_embedding_space, migrate
@@ -106,11 +108,11 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             relevance_floor=settings.relevance_floor,
         )
         if settings.role != "api":
-            wake = await stack.enter_async_context(listen(logins.system, CHANNEL))
-            handlers = {INGEST: IngestHandler(database, space, ingestor)}
-            lease = timedelta(seconds=settings.job_lease_s)
-            worker = Worker(database, handlers, slots=settings.worker_slots, wake=wake, lease=lease)
-            await stack.enter_async_context(running(worker))
+            handlers: dict[str, Handler] = {
+                INGEST: IngestHandler(database, space, ingestor),
+                MAINTAIN: _maintenance(settings, database),
+            }
+            await stack.enter_async_context(_working(settings, database, logins, handlers))
         yield Services(
             settings=settings,
             database=database,
@@ -128,6 +130,31 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
 
 def _ingestion_policy(settings: Settings) -> IngestionPolicy:
     return IngestionPolicy(chunk_tokens=settings.chunk_tokens, overlap_tokens=settings.chunk_overlap_tokens)
+
+
+def _maintenance(settings: Settings, database: Database) -> MaintenanceHandler:
+    return MaintenanceHandler(
+        database,
+        keep_versions=settings.keep_versions,
+        keep_jobs=timedelta(days=settings.keep_jobs_days),
+    )
+
+
+@asynccontextmanager
+async def _working(
+    settings: Settings, database: Database, logins: DatabaseLogins, handlers: Mapping[str, Handler]
+) -> AsyncIterator[None]:
+    async with listen(logins.system, CHANNEL) as wake:
+        worker = Worker(
+            database,
+            handlers,
+            slots=settings.worker_slots,
+            wake=wake,
+            schedules=[maintenance.SCHEDULE],
+            lease=timedelta(seconds=settings.job_lease_s),
+        )
+        async with running(worker):
+            yield
 
 
 async def _default_identity(database: Database) -> Identity:

@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     request_timeout_s: Annotated[float, Field(gt=0)] = 60.0
     max_upload_mb: Annotated[int, Field(ge=1, le=1024)] = 50
     store_text: bool = True
+    keep_versions: Annotated[int, Field(ge=1)] = 3
+    keep_jobs_days: Annotated[int, Field(ge=1)] = 30
 
     @model_validator(mode="after")
     def _overlap_is_smaller(self) -> Self:

@@ -8,7 +8,7 @@ import asyncio
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,8 +19,10 @@ import structlog
 
 from app.problems import DETAIL_OF, classify
 from db.pool import Database
-from db.repositories import jobs, schedules
+from db.repositories import jobs
+from db.repositories import schedules as clock
 from db.repositories.jobs import Claim, JobState, LeaseLostError
+from db.repositories.schedules import Schedule
 from rag.errors import (
     ConflictError,
     GroundworkError,
@@ -76,6 +78,7 @@ class Worker:
         handlers: By the kind of job.
         slots: Jobs at a time.
         wake: Set when there may be something to do.
+        schedules: Work that comes round again for every tenant.
         lease: A job whose worker was silent for so long is given to another.
     """
 
@@ -86,8 +89,10 @@ class Worker:
         *,
         slots: int,
         wake: asyncio.Event,
+        schedules: Sequence[Schedule] = (),
         lease: timedelta = timedelta(seconds=60),
     ) -> None:
+        self._schedules = schedules
         self._lease = lease
         self._database = database
         self._handlers = handlers
@@ -106,7 +111,9 @@ class Worker:
             try:
                 async with self._database.system() as connection:
                     await jobs.expire(connection)
-                    await schedules.tick(connection)
+                    for schedule in self._schedules:
+                        await clock.ensure(connection, schedule)
+                    await clock.tick(connection)
             except (GroundworkError, asyncpg.PostgresError):
                 log.warning("clock_failed", exc_info=True)
             pause = min(CLOCK_S, self._lease.total_seconds())

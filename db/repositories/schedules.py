@@ -1,6 +1,7 @@
 """The clock: work that comes round again for each tenant."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -27,16 +28,19 @@ RETURNING id
 """
 
 
-async def ensure(
-    connection: Connection,
-    *,
-    name: str,
-    kind: str,
-    every: timedelta,
-    payload: Mapping[str, Any] | None = None,
-) -> None:
-    """Give every tenant a schedule of that name, unless it has one. Needs a `system` connection."""
-    await connection.execute(ENSURE, name, kind, dict(payload or {}), every)
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Work of one kind that every tenant has done again and again."""
+
+    name: str
+    kind: str
+    every: timedelta
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def ensure(connection: Connection, schedule: Schedule) -> None:
+    """Give every tenant that schedule, unless it has one of its name. Needs a `system` connection."""
+    await connection.execute(ENSURE, schedule.name, schedule.kind, dict(schedule.payload), schedule.every)
 
 
 async def tick(connection: Connection) -> int:

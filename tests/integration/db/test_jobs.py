@@ -7,6 +7,7 @@ import pytest
 from db.pool import Database
 from db.repositories import jobs, schedules, tenants
 from db.repositories.jobs import Claim, JobState, LeaseLostError, NewJob
+from db.repositories.schedules import Schedule
 
 LEASE = timedelta(seconds=60)
 
@@ -222,7 +223,7 @@ async def test_another_tenants_job_is_out_of_reach(
 async def test_the_clock_queues_what_is_due_once(database: Database, own_tenant_id: UUID, kind: str) -> None:
     async with database.system() as connection:
         for _ in range(2):
-            await schedules.ensure(connection, name=kind, kind=kind, every=timedelta(hours=1))
+            await schedules.ensure(connection, Schedule(name=kind, kind=kind, every=timedelta(hours=1)))
 
     async def tick() -> None:
         async with database.system() as connection:
