@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from app.ingestion import IngestOrder
+from app.spaces import Spaces
 from app.worker import Report
 from db.pool import Database
 from db.repositories import job_files
 from db.repositories.jobs import Claim
-from db.stores import EmbeddingSpace, PostgresSourceStore
+from db.stores import PostgresSourceStore
 from rag.errors import NotFoundError
-from rag.ingest import IncomingFile, Ingestor
+from rag.ingest import IncomingFile
 from rag.ports import Writer
 
 
@@ -22,24 +23,22 @@ class IngestHandler:
 
     Args:
         database: Where the job's file is.
-        space: The embedding space of the ingestor's model.
-        ingestor: Does the work.
+        spaces: The active embedding space, and what works in it.
     """
 
-    def __init__(self, database: Database, space: EmbeddingSpace, ingestor: Ingestor) -> None:
+    def __init__(self, database: Database, spaces: Spaces) -> None:
         self._database = database
-        self._space = space
-        self._ingestor = ingestor
+        self._spaces = spaces
 
     async def __call__(self, claim: Claim, report: Report) -> None:
         """Storing the document ends the job, in one transaction."""
-        order = IngestOrder.of(claim)
+        order, current = IngestOrder.of(claim), self._spaces.current
         async with self._fetched(claim, order) as path:
             content = await asyncio.to_thread(path.read_text, "utf-8") if order.is_text else path
-            await self._ingestor.ingest(
+            await current.ingestor.ingest(
                 Writer(claim.tenant_id, order.groups),
                 IncomingFile(content, order.labels, filename=order.filename, mime_type=order.mime_type),
-                store=PostgresSourceStore(self._database, self._space, claim),
+                store=PostgresSourceStore(self._database, current.space, claim),
                 force=order.force,
                 progress=report,
             )

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from langchain_core.documents.compressor import BaseDocumentCompressor
 
@@ -15,20 +16,20 @@ from app.ingest_handler import IngestHandler
 from app.ingestion import INGEST, IngestionQueue
 from app.maintenance import MAINTAIN, MaintenanceHandler
 from app.settings import Settings
+from app.spaces import Spaces, following
 from app.worker import Handler, Worker, running
 from db.addresses import DatabaseLogins
 from db.bootstrap import embedded_database
-from db.migrate import ensure_embedding_space, migrate
+from db.embedding_spaces import ensure_embedding_space
+from db.migrate import migrate
 from db.notifications import listen
 from db.pool import Database, open_database
 from db.reindex import reindex_words
-from db.repositories import spaces, tenants
+from db.repositories import tenants
 from db.repositories.jobs import CHANNEL
-from db.stores import EmbeddingSpace, PostgresChunkSearch, PostgresSourceStore
 from feedback.collect import FeedbackCollector
 from graph.build import build_answer_graph
 from graph.state import AnswerContext
-from rag.errors import UnavailableError
 from rag.ingest import IngestionPolicy, Ingestor
 from rag.models.registry import (
     EmbeddingModel,
@@ -38,7 +39,6 @@ from rag.models.registry import (
     load_reranker,
 )
 from rag.parse.in_process import InProcessParser
-from rag.retrieve import Retriever
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,16 @@ class Services:
     settings: Settings
     database: Database
     default_identity: Identity
-    embedding: EmbeddingModel
-    chunk_search: PostgresChunkSearch
-    retriever: Retriever
+    spaces: Spaces
     reranker: BaseDocumentCompressor | None
     answerer: Answerer
-    ingestor: Ingestor
     queue: IngestionQueue
     feedback: FeedbackCollector
+
+    @property
+    def ingestor(self) -> Ingestor:
+        """Of the active embedding space."""
+        return self.spaces.current.ingestor
 
 
 @asynccontextmanager
@@ -86,22 +88,19 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
         database = await stack.enter_async_context(
             open_database(logins, app_connections=settings.db_connections)
         )
-        space = await _embedding_space(database, embedding)
+        spaces = Spaces(
+            database,
+            InProcessParser(),
+            _ingestion_policy(settings),
+            partial(load_embedding_model, local=local),
+        )
+        await spaces.refresh(loaded=embedding)
+        await stack.enter_async_context(following(spaces))
         identity = await _default_identity(database)
-        chunk_search = PostgresChunkSearch(database, space)
-        retriever = Retriever(
-            chunk_search,
-            embedding.embeddings,
-            dimensions=space.dimensions,
-            fusion=embedding.fusion,
-        )
         reranker = load_reranker(settings.rerank_model)
-        ingestor = Ingestor(
-            PostgresSourceStore(database, space), InProcessParser(), embedding, _ingestion_policy(settings)
-        )
         context = AnswerContext(
             scope=identity.scope(),
-            retriever=retriever,
+            retriever=spaces,
             reranker=reranker,
             chat_models=tuple(load_chat_models(settings.chat_model, local)),
             context_tokens=settings.context_tokens,
@@ -109,7 +108,7 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
         )
         if settings.role != "api":
             handlers: dict[str, Handler] = {
-                INGEST: IngestHandler(database, space, ingestor),
+                INGEST: IngestHandler(database, spaces),
                 MAINTAIN: _maintenance(settings, database),
             }
             await stack.enter_async_context(_working(settings, database, logins, handlers))
@@ -117,12 +116,9 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             settings=settings,
             database=database,
             default_identity=identity,
-            embedding=embedding,
-            chunk_search=chunk_search,
-            retriever=retriever,
+            spaces=spaces,
             reranker=reranker,
             answerer=_answerer(settings, database, context),
-            ingestor=ingestor,
             queue=IngestionQueue(database),
             feedback=FeedbackCollector(database),
         )
@@ -173,17 +169,13 @@ async def prepare_schema(logins: DatabaseLogins, embedding: EmbeddingModel) -> N
     A search finds a source when its turn has come.
     """
     await migrate(logins.owner)
-    await ensure_embedding_space(logins.owner, model=embedding.name, dimensions=embedding.dimensions)
     async with open_database(logins, app_connections=1) as database:
+        async with database.system() as connection:
+            untouched = await tenants.are_untouched(connection)
+        await ensure_embedding_space(
+            logins.owner, model=embedding.name, dimensions=embedding.dimensions, take_over=untouched
+        )
         await reindex_words(database)
-
-
-async def _embedding_space(database: Database, embedding: EmbeddingModel) -> EmbeddingSpace:
-    async with database.system() as connection:
-        space_id = await spaces.find(connection, model=embedding.name, dimensions=embedding.dimensions)
-    if space_id is None:
-        raise UnavailableError(f"no space for vectors of {embedding.name}: run `python -m scripts.migrate`")
-    return EmbeddingSpace(space_id, embedding.dimensions)
 
 
 def _answerer(settings: Settings, database: Database, context: AnswerContext) -> Answerer:

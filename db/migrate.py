@@ -1,4 +1,4 @@
-"""Bring a database to the newest schema: roles, migrations, embedding spaces. Needs the `owner` login."""
+"""Bring a database to the newest schema: roles and migrations. Needs the `owner` login."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -47,7 +47,7 @@ async def migrate(owner: Login, *, revision: str = "head") -> None:
     Raises:
         UnavailableError: The server can't be reached, is too old, lacks pgvector, or refuses the login.
     """
-    async with _locked(owner) as connection:
+    async with locked(owner) as connection:
         await _check_server(connection)
         for role in (APP_ROLE, SYSTEM_ROLE):
             for statement in (CREATE_ROLE, GRANT_ROLE, CONNECT_GRANT):
@@ -61,12 +61,17 @@ async def downgrade(owner: Login, *, revision: str) -> None:
     Raises:
         UnavailableError: The server can't be reached, or refuses a statement.
     """
-    async with _locked(owner):
+    async with locked(owner):
         await _run_alembic(owner, command.downgrade, revision)
 
 
 @asynccontextmanager
-async def _locked(owner: Login) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+async def locked(owner: Login) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A connection of the owner that nobody else changes the schema beside.
+
+    Raises:
+        UnavailableError: The server can't be reached, or refuses a statement.
+    """
     connection = await connect(owner)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
@@ -107,24 +112,3 @@ def _run_command(connection: SyncConnection, run: Callable[[Config, str], None],
     attributes: dict[str, Any] = config.attributes
     attributes["connection"] = connection
     run(config, revision)
-
-
-ADD_SPACE = """
-INSERT INTO embedding_spaces (model, dimensions) VALUES ($1, $2)
-ON CONFLICT (model, dimensions) DO UPDATE SET model = EXCLUDED.model RETURNING id
-"""
-# A partial index a space: each has its own dimensions. Building it locks out writers; on a table with
-# rows, a space is filled first and indexed by CREATE INDEX CONCURRENTLY.
-ADD_SPACE_INDEX = """
-CREATE INDEX IF NOT EXISTS chunk_embeddings_space_{space}
-ON chunk_embeddings USING hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops)
-WITH (m = 16, ef_construction = 200) WHERE space_id = {space}
-"""
-
-
-async def ensure_embedding_space(owner: Login, *, model: str, dimensions: int) -> int:
-    """The id of the space of `(model, dimensions)`, made with its HNSW index when it is new."""
-    async with _locked(owner) as connection:
-        space: int = await connection.fetchval(ADD_SPACE, model, dimensions)
-        await connection.execute(ADD_SPACE_INDEX.format(space=space, dimensions=dimensions))
-        return space

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from uuid import UUID
 
 from db.pool import Connection, Database
-from db.repositories import candidates, job_files, jobs, search, search_index, sources, tenants
+from db.repositories import candidates, job_files, jobs, search, search_index, sources, spaces, tenants
 from db.repositories.jobs import Claim, JobState
 from db.repositories.search_index import ChunkWords
+from db.repositories.spaces import Space
 from rag.candidates import CandidatePool
 from rag.errors import ConflictError
 from rag.ports import (
@@ -23,18 +24,10 @@ from rag.ports import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddingSpace:
-    """Vectors of one model and one number of dimensions; only they can be compared."""
-
-    id: int
-    dimensions: int
-
-
 class PostgresChunkSearch:
     """`rag.ports.ChunkSearch`. A search is one statement in a transaction of its own."""
 
-    def __init__(self, database: Database, space: EmbeddingSpace) -> None:
+    def __init__(self, database: Database, space: Space) -> None:
         self._database = database
         self._space = space
 
@@ -57,12 +50,12 @@ class PostgresSourceStore:
 
     Args:
         database: Where documents are kept.
-        space: The embedding space that vectors belong to.
+        space: The embedding space that vectors belong to; versions are written only while it is active.
         claim: The job whose work it is. What is written then counts only while the job is still the worker's,
             and ends it as succeeded, in the same transaction.
     """
 
-    def __init__(self, database: Database, space: EmbeddingSpace, claim: Claim | None = None) -> None:
+    def __init__(self, database: Database, space: Space, claim: Claim | None = None) -> None:
         self._database = database
         self._space = space
         self._claim = claim
@@ -82,6 +75,7 @@ class PostgresSourceStore:
     async def add_version(self, writer: Writer, new: NewVersion) -> Ingested:
         tenant_id = writer.tenant_id
         async with self._writing(tenant_id) as connection:
+            await spaces.hold_active(connection, self._space.id)
             stored = await sources.upsert(connection, writer, new)
             if stored is None:
                 raise ConflictError(f"the name {new.labels.source_document_id!r} is taken")

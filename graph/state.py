@@ -10,7 +10,7 @@ from langchain_core.messages.ai import UsageMetadata
 from rag.cite import Citation
 from rag.models.registry import ChatModel
 from rag.ports import RetrievedPassage, SearchScope
-from rag.retrieve import Retriever, Strategy
+from rag.retrieve import PassageRetriever, Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class AnswerContext:
     """
 
     scope: SearchScope
-    retriever: Retriever
+    retriever: PassageRetriever
     reranker: BaseDocumentCompressor | None
     chat_models: tuple[ChatModel, ...]
     context_tokens: int

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 import structlog
 from langchain_core.embeddings import Embeddings
@@ -36,6 +37,20 @@ class Retrieval:
     degraded: list[str]
     plan: SearchPlan
     timings_ms: dict[str, float]
+
+
+class PassageRetriever(Protocol):
+    """What an answer is found by; `Retriever` says what each argument is."""
+
+    async def retrieve(
+        self,
+        question: str,
+        scope: SearchScope,
+        *,
+        strategy: Strategy = Strategy.AUTO,
+        top_k: int = 8,
+        vector: Sequence[float] | None = None,
+    ) -> Retrieval: ...
 
 
 class Retriever:

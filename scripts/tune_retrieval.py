@@ -57,7 +57,7 @@ async def current_fusion(services: Services, scope: SearchScope) -> Fusion:
     """The tenant's own, as far as it is set, else the embedding model's."""
     async with services.database.tenant(scope.tenant_id) as connection:
         own = await tenants.retrieval(connection, scope.tenant_id)
-    default = services.embedding.fusion
+    default = services.spaces.current.model.fusion
     own = {name: value for name, value in own.items() if value is not None}
     try:
         method = FusionMethod(own.get("fusion", default.method))
@@ -76,10 +76,10 @@ async def find_pools(
     pools = []
     for question in tqdm(questions, unit="question", file=sys.stderr, disable=None):
         if relevant := known.intersection(question.relevant):
-            vector = await embed_query(services.embedding.embeddings, question.query)
+            vector = await embed_query(services.spaces.current.model.embeddings, question.query)
             words = analyse(question.query)
             query = SearchQuery(vector, words, limit=limit, candidates=candidates_for(limit))
-            pool = await services.chunk_search.find_pool(scope, query)
+            pool = await services.spaces.current.chunk_search.find_pool(scope, query)
             pools.append(JudgedPool(pool, relevant))
     return Judged(pools, sorted(ids - known), left_out=len(questions) - len(pools))
 

@@ -15,7 +15,7 @@ async def search(
 ) -> SearchResponse:
     """Find passages, each with its rank and score in every step. `explain` adds timings and the plan."""
     top_k = body.top_k or services.settings.top_k
-    found = await services.retriever.retrieve(
+    found = await services.spaces.retrieve(
         body.query,
         body.filters.narrow(identity.scope()),
         strategy=body.strategy,

@@ -11,6 +11,7 @@ ON CONFLICT (slug) DO NOTHING
 """
 BY_SLUG = "SELECT id, slug, name FROM tenants WHERE slug = $1"
 ALL_IDS = "SELECT id FROM tenants ORDER BY id"
+ARE_UNTOUCHED = "SELECT coalesce(sum(corpus_version), 0) = 0 FROM tenants"
 CORPUS_VERSION = "SELECT corpus_version FROM tenants WHERE id = $1"
 NEXT_CORPUS_VERSION = "UPDATE tenants SET corpus_version = corpus_version + 1 WHERE id = $1"
 # The lock keeps two changes of one part each from undoing each other.
@@ -44,6 +45,12 @@ async def find(connection: Connection, slug: str) -> Tenant | None:
 async def all_ids(connection: Connection) -> list[UUID]:
     """Every tenant. Needs a `system` connection."""
     return [row["id"] for row in await connection.fetch(ALL_IDS)]
+
+
+async def are_untouched(connection: Connection) -> bool:
+    """Whether no tenant has ever stored anything. Needs a `system` connection."""
+    untouched: bool = await connection.fetchval(ARE_UNTOUCHED)
+    return untouched
 
 
 async def corpus_version(connection: Connection, tenant_id: UUID) -> int:

@@ -59,7 +59,7 @@ class Bench:
         model = ExtractiveChatModel(encoder=encoder, selector=AnswerSelector(encoder), threshold=threshold)
         return AnswerContext(
             scope=self._services.default_identity.scope(),
-            retriever=self._services.retriever,
+            retriever=self._services.spaces,
             reranker=None,
             chat_models=(ChatModel(LOCAL_CHAT, model),),
             context_tokens=self._services.settings.context_tokens,

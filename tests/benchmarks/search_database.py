@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from db.addresses import DatabaseLogins
 from db.bootstrap import prepare
 from db.embedded import ServerAddress, embedded_postgres
-from db.migrate import ensure_embedding_space, migrate
+from db.embedding_spaces import ensure_embedding_space
+from db.migrate import migrate
 from db.pool import Connection, Database, connect, open_database
 from db.repositories import scope, search_index, tenants
 from db.repositories.search_index import ChunkWords
-from db.stores import EmbeddingSpace, PostgresChunkSearch
+from db.repositories.spaces import Space
+from db.stores import PostgresChunkSearch
 from rag.models.registry import LOCAL_EMBEDDINGS
 from tests.benchmarks.corpus_vectors import FOLDER
 
@@ -66,7 +68,7 @@ class SearchDatabase:
     logins: DatabaseLogins
     database: Database
     tenant_id: UUID
-    space: EmbeddingSpace
+    space: Space
     numbers: NDArray[np.int64]
     ids: list[UUID]
 
@@ -111,7 +113,7 @@ async def open_search_database(
             logins,
             database,
             tenant.id,
-            EmbeddingSpace(space_id, DIMENSIONS),
+            Space(space_id, LOCAL_EMBEDDINGS, DIMENSIONS),
             numbers,
             ids,
         )

@@ -13,7 +13,8 @@ from uuid import uuid4
 from db.addresses import DatabaseLogins, Login
 from db.bootstrap import prepare
 from db.embedded import ServerAddress, embedded_postgres
-from db.migrate import ensure_embedding_space, migrate
+from db.embedding_spaces import ensure_embedding_space
+from db.migrate import migrate
 from db.pool import connect
 from rag.models.registry import LOCAL_EMBEDDINGS
 

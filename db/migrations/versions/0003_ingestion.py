@@ -107,7 +107,15 @@ SOURCES = [
     # Of the digest alone, so that no search is tempted to read a tenant's vectors by this index.
     "CREATE INDEX chunk_embeddings_text ON chunk_embeddings (text_sha256)",
 ]
+SPACES = [
+    # One space answers at a time; another one is filled beside it, and then takes over.
+    "ALTER TABLE embedding_spaces ADD COLUMN active boolean NOT NULL DEFAULT false",
+    "CREATE UNIQUE INDEX embedding_spaces_active ON embedding_spaces (active) WHERE active",
+    # With several, the service makes its model's the active one when it starts.
+    "UPDATE embedding_spaces SET active = true WHERE (SELECT count(*) FROM embedding_spaces) = 1",
+]
 UNDO = [
+    "ALTER TABLE embedding_spaces DROP COLUMN active",
     "DROP INDEX chunk_embeddings_text",
     "ALTER TABLE chunk_embeddings DROP COLUMN text_sha256",
     "DROP INDEX source_documents_origin",
@@ -139,7 +147,7 @@ UNDO = [
 
 
 def upgrade() -> None:
-    for statement in JOBS + SOURCES:
+    for statement in JOBS + SOURCES + SPACES:
         op.execute(statement)
     for table in ("job_files", "idempotency_keys", "schedules"):
         protect_tenant_table(table)

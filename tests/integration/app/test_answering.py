@@ -33,7 +33,7 @@ def answerer(
 ) -> Answerer:
     context = AnswerContext(
         scope=services.default_identity.scope(),
-        retriever=services.retriever,
+        retriever=services.spaces,
         reranker=None,
         chat_models=(ChatModel("test:scripted", model),),
         context_tokens=1000,
@@ -163,7 +163,7 @@ async def test_a_search_beside_a_version_switch_sees_one_of_the_versions(service
     found = []
     while not switching.done():
         found.append(
-            (await services.retriever.retrieve("When does the quince ripen?", identity.scope())).passages
+            (await services.spaces.retrieve("When does the quince ripen?", identity.scope())).passages
         )
     await switching
     assert len(found) > 3

@@ -4,7 +4,8 @@ import pytest
 
 from db.pool import Database
 from db.repositories import tenants
-from db.stores import EmbeddingSpace, PostgresChunkSearch, PostgresSourceStore
+from db.repositories.spaces import Space
+from db.stores import PostgresChunkSearch, PostgresSourceStore
 from tests.integration.db.corpus import Searcher, find_space
 
 
@@ -16,15 +17,15 @@ async def own_tenant_id(database: Database) -> UUID:
 
 
 @pytest.fixture
-async def space(database: Database) -> EmbeddingSpace:
+async def space(database: Database) -> Space:
     return await find_space(database)
 
 
 @pytest.fixture
-def store(database: Database, space: EmbeddingSpace) -> PostgresSourceStore:
+def store(database: Database, space: Space) -> PostgresSourceStore:
     return PostgresSourceStore(database, space)
 
 
 @pytest.fixture
-def search(database: Database, space: EmbeddingSpace, own_tenant_id: UUID) -> Searcher:
+def search(database: Database, space: Space, own_tenant_id: UUID) -> Searcher:
     return Searcher(PostgresChunkSearch(database, space), own_tenant_id)

@@ -8,10 +8,10 @@ import numpy as np
 
 from db.pool import Database
 from db.repositories import spaces
-from db.stores import EmbeddingSpace, PostgresChunkSearch
+from db.repositories.spaces import Space
+from db.stores import PostgresChunkSearch
 from rag.analysis import analyse
 from rag.documents import Chunk
-from rag.models.registry import LOCAL_EMBEDDINGS
 from rag.ports import Findings, NewVersion, SearchQuery, SearchScope, SourceLabels
 
 
@@ -53,11 +53,11 @@ def new_version(
     )
 
 
-async def find_space(database: Database) -> EmbeddingSpace:
+async def find_space(database: Database) -> Space:
     async with database.system() as connection:
-        space_id = await spaces.find(connection, model=LOCAL_EMBEDDINGS, dimensions=384)
-    assert space_id
-    return EmbeddingSpace(space_id, 384)
+        space = await spaces.active(connection)
+    assert space
+    return space
 
 
 class Searcher:

@@ -4,7 +4,8 @@ import pytest
 
 from db.pool import Database
 from db.repositories.candidates import find_known
-from db.stores import EmbeddingSpace, PostgresChunkSearch, PostgresSourceStore
+from db.repositories.spaces import Space
+from db.stores import PostgresChunkSearch, PostgresSourceStore
 from eval.tune_fusion import GRID
 from rag.analysis import analyse
 from rag.candidates import rank_pool
@@ -14,7 +15,7 @@ from tests.integration.db.corpus import new_version, unit_vector
 
 
 @pytest.fixture
-def chunk_search(database: Database, space: EmbeddingSpace) -> PostgresChunkSearch:
+def chunk_search(database: Database, space: Space) -> PostgresChunkSearch:
     return PostgresChunkSearch(database, space)
 
 

@@ -5,10 +5,12 @@ import pytest
 from pgvector.asyncpg import register_vector
 
 from db.addresses import DatabaseLogins, Login
-from db.migrate import downgrade, ensure_embedding_space, migrate
+from db.embedding_spaces import build_index, ensure_embedding_space
+from db.migrate import downgrade, migrate
 from db.pool import connect, open_database
 from db.reindex import reindex_words
-from db.stores import EmbeddingSpace, PostgresChunkSearch
+from db.repositories.spaces import Space
+from db.stores import PostgresChunkSearch
 from rag.errors import UnavailableError
 from rag.filters import Condition, MetadataKey, Operator
 from rag.ports import SearchQuery, SearchScope
@@ -80,7 +82,7 @@ async def test_documents_of_the_first_schema_are_found_after_the_migration(serve
         await server.drop("migrated_with_rows")
 
 
-async def store_by_first_schema(logins: DatabaseLogins) -> tuple[UUID, EmbeddingSpace]:
+async def store_by_first_schema(logins: DatabaseLogins) -> tuple[UUID, Space]:
     owner = await connect(logins.owner)
     try:
         await owner.execute("ALTER TABLE tenants NO FORCE ROW LEVEL SECURITY")
@@ -102,7 +104,7 @@ async def store_by_first_schema(logins: DatabaseLogins) -> tuple[UUID, Embedding
             await owner.execute(OLD_VECTOR, tenant_id, chunk, space_id, vector)
     finally:
         await owner.close()
-    return tenant_id, EmbeddingSpace(space_id, 3)
+    return tenant_id, Space(space_id, "test:tiny", 3)
 
 
 SCHEMA = """
@@ -159,6 +161,7 @@ async def test_the_search_tables_can_be_taken_back_and_made_again(server: Server
 async def test_a_space_has_an_index_of_its_own_dimensions(logins: DatabaseLogins) -> None:
     space = await ensure_embedding_space(logins.owner, model="test:tiny", dimensions=8)
     assert await ensure_embedding_space(logins.owner, model="test:tiny", dimensions=8) == space
+    await build_index(logins.owner, Space(space, "test:tiny", 8))
     connection = await connect(logins.owner)
     definition = await connection.fetchval(
         "SELECT indexdef FROM pg_indexes WHERE indexname = $1", f"chunk_embeddings_space_{space}"

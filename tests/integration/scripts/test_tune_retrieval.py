@@ -101,7 +101,7 @@ def tuner(
 async def answered(services: Services) -> int:
     """How many of the questions find their document first."""
     scope = SearchScope(services.default_identity.tenant_id)
-    found = [(await services.retriever.retrieve(query, scope)).passages[0] for query, _ in QUESTIONS]
+    found = [(await services.spaces.retrieve(query, scope)).passages[0] for query, _ in QUESTIONS]
     names = [best.passage.source_document_id for best in found]
     return sum(best == name for best, (_, name) in zip(names, QUESTIONS, strict=True))
 

@@ -1,7 +1,10 @@
-"""A loopback server that speaks the one call of Bedrock's agent runtime that reranking needs."""
+"""A loopback server that speaks the calls of Bedrock that reranking and embedding need."""
 
 import json
+import math
+import re
 import threading
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +14,8 @@ from typing import Any
 import pytest
 
 REGION = "eu-central-1"
+EMBEDDING_MODEL = "amazon.titan-embed-text-v2:0"
+DIMENSIONS = 64  # of the embeddings of this server
 MODEL = "cohere.rerank-v3-5:0"
 ARN = f"arn:aws:bedrock:{REGION}::foundation-model/{MODEL}"
 
@@ -51,6 +56,8 @@ class Bedrock:
         self.calls.append(call)
         if self.hang:
             self.ended.wait(30)
+        if call.path.endswith("/invoke") and not self.failure:
+            return 200, "", json.dumps(embedded(call.body["inputText"])).encode()
         return self.failure or (200, "", json.dumps({"results": ranked(call.texts)}).encode())
 
 
@@ -58,6 +65,15 @@ def ranked(texts: Sequence[str]) -> list[dict[str, float]]:
     total = sum(map(len, texts))
     order = sorted(range(len(texts)), key=lambda index: -len(texts[index]))
     return [{"index": index, "relevanceScore": len(texts[index]) / total} for index in order]
+
+
+def embedded(text: str) -> dict[str, object]:
+    """What Titan answers with: here, each word counts into one of a few dimensions."""
+    counts = [0.0] * DIMENSIONS
+    for word in re.findall(r"\w+", text.lower()):
+        counts[zlib.crc32(word.encode()) % DIMENSIONS] += 1
+    length = math.hypot(*counts) or 1
+    return {"embedding": [count / length for count in counts], "inputTextTokenCount": len(text.split())}
 
 
 def failure(status: int, error: str) -> tuple[int, str, bytes]:

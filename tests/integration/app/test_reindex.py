@@ -1,0 +1,119 @@
+"""Another embedding model takes over while searches and ingestion go on."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from app.reindex import drop_unused, reindex
+from db.addresses import DatabaseLogins
+from db.pool import Database
+from rag.errors import ConflictError
+from rag.models.registry import LOCAL_EMBEDDINGS, EmbeddingModel, LocalModels, load_embedding_model
+from tests.integration.app.conftest import ingest_text
+from tests.integration.conftest import running_service, settings_for
+from tests.unit.rag.models.bedrock import DIMENSIONS, EMBEDDING_MODEL, Bedrock, bedrock_server
+
+ANIMALS = ("heron", "otter", "badger", "lynx", "marten", "beaver", "hedgehog", "dormouse")
+ROWS = "SELECT space_id, count(*) FROM chunk_embeddings GROUP BY space_id ORDER BY space_id"
+
+
+@pytest.fixture(scope="module")
+def bedrock() -> Iterator[Bedrock]:
+    with pytest.MonkeyPatch.context() as monkeypatch, bedrock_server(monkeypatch) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def client(
+    bedrock: Bedrock, logins: DatabaseLogins, local_models: LocalModels
+) -> AsyncIterator[httpx.AsyncClient]:
+    async with running_service(settings_for(logins), local_models) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def titan(bedrock: Bedrock, local_models: LocalModels) -> EmbeddingModel:
+    return await asyncio.to_thread(load_embedding_model, f"bedrock:{EMBEDDING_MODEL}", local_models)
+
+
+def fact(animal: str) -> str:
+    return f"The {animal} sleeps in den {ANIMALS.index(animal) + 10} behind the mill."
+
+
+@dataclass
+class Load:
+    """Searches one after the other; what they found that was not right."""
+
+    client: httpx.AsyncClient
+    searches: int = 0
+    wrong: list[str] = field(default_factory=list)
+    ended: bool = False
+
+    async def run(self) -> None:
+        while not self.ended:
+            animal = ANIMALS[self.searches % 4]  # of those that were there from the start
+            body = {"query": f"Where does the {animal} sleep?", "strategy": "vector", "top_k": 1}
+            response = await self.client.post("/search", json=body)
+            self.searches += 1
+            found = response.json().get("results") or [{"title": response.text}]
+            if found[0]["title"] != animal:
+                self.wrong.append(found[0]["title"])
+
+
+async def rows(database: Database, client: httpx.AsyncClient) -> dict[int, int]:
+    async with database.system() as connection:
+        (tenant_id,) = [row["id"] for row in await connection.fetch("SELECT id FROM tenants")]
+    async with database.tenant(tenant_id) as connection:
+        return {row["space_id"]: row["count"] for row in await connection.fetch(ROWS)}
+
+
+async def test_answers_come_from_the_old_space_until_the_new_one_is_complete(
+    client: httpx.AsyncClient,
+    logins: DatabaseLogins,
+    database: Database,
+    titan: EmbeddingModel,
+    local_models: LocalModels,
+) -> None:
+    for animal in ANIMALS[:4]:
+        await ingest_text(client, fact(animal), title=animal)
+    load = Load(client)
+    searching = asyncio.create_task(load.run())
+
+    async def ingest_meanwhile() -> None:
+        for animal in ANIMALS[4:]:
+            await ingest_text(client, fact(animal), title=animal)
+            await asyncio.sleep(0.1)
+
+    done, _ = await asyncio.gather(reindex(logins, database, titan), ingest_meanwhile())
+    assert done.chunks >= 4
+    for _ in range(100):  # until the service has followed
+        response = await client.post("/search", json={"query": "x", "vector": [1.0] * DIMENSIONS})
+        if response.status_code == 200:
+            break
+        await asyncio.sleep(0.1)
+    assert response.status_code == 200, response.text
+    await ingest_text(client, "The wren sleeps in the ivy.", title="wren")
+    load.ended = True
+    await searching
+    assert load.wrong == []
+    assert load.searches > 20
+
+    counts = await rows(database, client)
+    assert counts[done.new.id] == len(ANIMALS) + 1, "each chunk once, those of documents sent meanwhile too"
+    assert [space.id for space in await drop_unused(logins, database)] == [done.old.id]
+    assert await rows(database, client) == {done.new.id: len(ANIMALS) + 1}
+    for animal in ANIMALS:
+        body = {"query": f"Where does the {animal} sleep?", "strategy": "vector", "top_k": 1}
+        found = (await client.post("/search", json=body)).json()["results"]
+        assert found[0]["title"] == animal
+
+    with pytest.raises(ConflictError, match="already"):
+        await reindex(logins, database, titan)
+    restarted = settings_for(logins)  # its setting still names the old model
+    assert restarted.embedding_model == LOCAL_EMBEDDINGS
+    async with running_service(restarted, local_models) as again:
+        response = await again.post("/search", json={"query": "x", "vector": [1.0] * DIMENSIONS})
+        assert response.status_code == 200, "the database says which space answers"
