@@ -67,11 +67,14 @@ class DocumentBuilder:
         if text.strip():
             self._append(text.strip("\n"))
 
-    def table(self, rows: Sequence[Sequence[str]], *, header_rows: int = 1) -> None:
+    def table(
+        self, rows: Sequence[Sequence[str]], *, header_rows: int = 1, rows_are_records: bool = False
+    ) -> None:
         """A Markdown table; of several header rows, the cells of a column are joined.
 
         Rows may be of different lengths: short ones are filled up. Empty rows and columns are left out. With
-        `header_rows` 0 the header's cells are empty. A table of one cell is a paragraph.
+        `header_rows` 0 the header's cells are empty. A table of one cell is a paragraph. With
+        `rows_are_records` the line of each row below the header is a record too.
         """
         header, body = _shaped(rows, header_rows)
         if len(header) == 1 and len(body) + bool(header[0]) <= 1:
@@ -81,8 +84,11 @@ class DocumentBuilder:
             return
         rule = "| " + " | ".join("---" for _ in header) + " |"
         head = f"{_row(header)}\n{rule}"
-        start = self._append("\n".join([head, *map(_row, body)]))
+        lines = [_row(row) for row in body]
+        start = self._append("\n".join([head, *lines]))
         self._tables.append(TableSpan(start=start, header_end=start + len(head), end=self._length))
+        if rows_are_records:
+            self._add_records(lines, start + len(head))
 
     @contextmanager
     def page(self, number: int) -> Iterator[None]:
@@ -129,6 +135,12 @@ class DocumentBuilder:
             records=tuple(self._records),
             warnings=tuple(warnings),
         )
+
+    def _add_records(self, lines: list[str], at: int) -> None:
+        """Each line is a record; `at` is where the line above the first ends."""
+        for line in lines:
+            start, at = at + 1, at + 1 + len(line)
+            self._records.append(RecordSpan(start=start, end=at))
 
     def _append(self, text: str, *, is_line: bool = False) -> int:
         """Where `text` begins, after the gap that parts it from what is there already."""

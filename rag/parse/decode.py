@@ -75,6 +75,11 @@ def normalise_lines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
+def storable(text: str) -> str:
+    r"""`text` with `\n` line ends, and U+FFFD for the NULs and lone surrogates that escapes smuggle in."""
+    return _FORBIDDEN.sub("\ufffd", normalise_lines(text))
+
+
 def check_text(text: str) -> str:
     r"""`text` given as a string, with `\n` line ends.
 

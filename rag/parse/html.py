@@ -1,8 +1,8 @@
 """HTML: the stored text is what a reader sees of the main content.
 
 Scripts, hidden elements and controls are left out, and so are navigation, headers, footers and asides that
-stand outside the main content. Paragraphs are separated by a blank line; list items are `- …` or `1. …`, rows
-of data tables `| a | b |`; preformatted text keeps its lines. Tables used for layout are read as blocks.
+stand outside the main content. Paragraphs are separated by a blank line; list items are `- …` or `1. …`, data
+tables are Markdown's; preformatted text keeps its lines. Tables used for layout are read as blocks.
 """
 
 import re
@@ -11,8 +11,9 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from rag.documents import ParsedDocument
 from rag.errors import UnreadableFileError
-from rag.parse.html_limits import limit_nesting
+from rag.parse.html_limits import close_empty_elements, limit_nesting
 from rag.parse.html_writer import LINE, PARAGRAPH, HtmlWriter
+from rag.parse.spans import span
 from rag.parse.titles import tidy_title
 from rag.parse.types import FileType
 
@@ -43,7 +44,7 @@ def parse_html(text: str) -> ParsedDocument:
     Raises:
         UnreadableFileError: Nothing in it is readable text.
     """
-    tree = LexborHTMLParser(limit_nesting(text))
+    tree = LexborHTMLParser(limit_nesting(close_empty_elements(text)))
     writer = _content(tree)
     if writer is None:
         raise UnreadableFileError("the page holds no text (scripts are not run)")
@@ -52,6 +53,7 @@ def parse_html(text: str) -> ParsedDocument:
         mime_type=FileType.HTML,
         title=_title(tree, writer),
         headings=tuple(writer.headings),
+        tables=tuple(writer.tables),
     )
 
 
@@ -114,7 +116,7 @@ class _Renderer:
                 node = child
                 continue
             if entered:
-                self._leave(node.tag or "")
+                self._leave(node)
             node = self._following(node, ancestors)
         return self._writer
 
@@ -125,7 +127,7 @@ class _Renderer:
             if sibling is not None:
                 return sibling
             node = ancestors.pop()
-            self._leave(node.tag or "")
+            self._leave(node)
         return None
 
     def _enter(self, node: LexborNode) -> bool:
@@ -184,7 +186,7 @@ class _Renderer:
         elif tag == "tr":
             self._writer.start_row()
         else:
-            self._writer.cell()
+            self._writer.start_cell()
 
     def _item(self) -> None:
         number = self._lists[-1] if self._lists else None
@@ -193,25 +195,27 @@ class _Renderer:
         marker = "- " if number is None else f"{number}. "
         self._writer.item(marker, max(0, len(self._lists) - 1))
 
-    def _leave(self, tag: str) -> None:
+    def _leave(self, node: LexborNode) -> None:
         """Write what stands after the content of an element that was entered."""
+        tag = node.tag or ""
         if tag in _HEADINGS:
             self._writer.end_heading()
         elif tag in _STRUCTURE:
-            self._close(tag)
+            self._close(node, tag)
         elif tag in _PARAGRAPHS:
             self._writer.gap(PARAGRAPH)
         elif tag in _LINES:
             self._writer.gap(LINE)
 
-    def _close(self, tag: str) -> None:
+    def _close(self, node: LexborNode, tag: str) -> None:
         if tag in {"ul", "ol"}:
             self._lists.pop()
             self._writer.gap(LINE if self._lists else PARAGRAPH)
         elif tag == "li":
             self._writer.end_item()
         elif tag == "table":
-            self._tables.pop()
+            if self._tables.pop():
+                self._writer.end_table()
             self._writer.gap(PARAGRAPH)
         elif tag == "article":
             self._articles -= 1
@@ -221,8 +225,9 @@ class _Renderer:
             self._writer.end_verbatim()
         elif not self._in_data_table():
             self._writer.gap(PARAGRAPH)
-        elif tag == "tr":
-            self._writer.end_row()
+        elif tag != "tr":
+            columns, rows = span(node.attributes.get("colspan")), span(node.attributes.get("rowspan"))
+            self._writer.end_cell(columns=columns, rows=rows, is_header=tag == "th")
 
     def _in_data_table(self) -> bool:
         return bool(self._tables) and self._tables[-1]

@@ -1,4 +1,4 @@
-"""Limits on HTML, set before the parser sees it: how deeply it nests and how long a tag is.
+"""What is done to HTML before the parser sees it: limits on nesting and tags, and XHTML's empty elements.
 
 The parser looks through all open elements for many a tag, so its time grows with the square of the depth
 (100,000 open <div> took 21 s). Browsers flatten such pages; so does this, by leaving out the tags beyond the
@@ -17,6 +17,21 @@ _SELF_CLOSING = frozenset(
     "area base br col embed hr img input link meta source track wbr "  # noqa: SIM905
     "p li dt dd tr td th thead tbody tfoot option optgroup colgroup rt rp html head body".split()
 )
+_XHTML_WITHIN = 2048  # characters; the declaration or the root element comes first
+_EMPTY_ELEMENT = re.compile(
+    # Elements whose content HTML does not read as markup: one that is left open swallows the page.
+    r"<(title|script|style|iframe|textarea|noscript|noembed|noframes|xmp)\b"
+    r"((?:[^<>\"'/]|/(?!>)|\"[^\"<]*\"|'[^'<]*')*+)/>",
+    re.IGNORECASE,
+)
+
+
+def close_empty_elements(text: str) -> str:
+    """XHTML's `<title/>` and `<script …/>` with an end tag: HTML takes them for the beginning of one."""
+    head = text[:_XHTML_WITHIN]
+    if "<?xml" not in head and "http://www.w3.org/1999/xhtml" not in head:
+        return text
+    return _EMPTY_ELEMENT.sub(r"<\1\2></\1>", text)
 
 
 def limit_nesting(text: str) -> str:

@@ -1,22 +1,15 @@
 """Readable text, put together piece by piece with HTML's white-space rules."""
 
-from dataclasses import dataclass
-
-from rag.documents import Heading
+from rag.documents import Heading, TableSpan
+from rag.parse.builder import DocumentBuilder
+from rag.parse.decode import normalise_lines
+from rag.parse.spans import SpannedCell, write_spanned_table
 from rag.parse.titles import tidy_title
+from rag.parse.types import FileType
 
 _MAX_INDENT = 8  # list levels; deeper ones are not indented further
 PARAGRAPH = 2  # line ends before and after a paragraph
 LINE = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _RowStart:
-    """Where the writer stood before a table row."""
-
-    parts: int
-    length: int
-    gap: int
 
 
 class HtmlWriter:
@@ -30,18 +23,18 @@ class HtmlWriter:
         self._space = False
         self._marker = ""
         self._kept = ""  # the tail of preformatted text, written only if more follows
-        self._flat = 0
-        self._row: _RowStart | None = None
-        self._row_has_text = self._row_has_cell = False
+        self._rows: list[list[SpannedCell]] = []
+        self._cell: list[str] | None = None  # the text of the open table cell, all on one line
         self._heading: tuple[int, int] | None = None
         self.headings: list[Heading] = []
+        self.tables: list[TableSpan] = []
 
     def result(self) -> str:
         return "".join(self._parts)
 
     def gap(self, lines: int) -> None:
-        """End the line; inside a table row, where everything stands on one line, only a space."""
-        if self._flat:
+        """End the line; inside a table cell, where everything stands on one line, only a space."""
+        if self._cell is not None:
             self._space = True
         else:
             self._gap = max(self._gap, lines)
@@ -63,9 +56,10 @@ class HtmlWriter:
 
     def verbatim(self, text: str) -> None:
         """Preformatted text: white space is kept, save line ends before and after the block."""
-        if self._flat:
+        if self._cell is not None:
             self.inline(text)
             return
+        text = normalise_lines(text)  # a reference such as &#13; brings its own
         body = text.rstrip()
         if body:
             self._put(self._kept + body)
@@ -79,7 +73,7 @@ class HtmlWriter:
     def item(self, marker: str, level: int) -> None:
         """Start a list item; the marker is written with its first text."""
         self.gap(LINE)
-        if not self._flat:
+        if self._cell is None:
             self._marker = "  " * min(level, _MAX_INDENT) + marker
 
     def end_item(self) -> None:
@@ -87,37 +81,39 @@ class HtmlWriter:
         self.gap(LINE)
 
     def start_row(self) -> None:
-        self.gap(LINE)
-        if self._flat == 0:
-            self._row = _RowStart(len(self._parts), self._length, self._gap)
-            self._row_has_text = self._row_has_cell = False
-            self._flush()
-        self._flat += 1
+        """Start a row of a data table, which is written when the table ends."""
+        self._rows.append([])
 
-    def cell(self) -> None:
-        """Start a table cell."""
+    def start_cell(self) -> None:
         self._space = False
-        self._write(" | " if self._row_has_cell else "| ")
-        self._row_has_cell = True
+        self._cell = []
 
-    def end_row(self) -> None:
-        """Close the row, or take it back when no cell held text."""
-        self._flat -= 1
-        if self._flat or self._row is None:
-            return
+    def end_cell(self, *, columns: int, rows: int, is_header: bool) -> None:
+        text = "".join(self._cell or ())
+        self._rows[-1].append(SpannedCell(text, columns, rows, is_header))
+        self._cell = None
         self._space = False
-        if self._row_has_text:
-            self._write(" |")
-        else:
-            del self._parts[self._row.parts :]
-            self._length, self._gap = self._row.length, self._row.gap
-        self._row = None
-        self.gap(LINE)
+
+    def end_table(self) -> None:
+        """Write the rows as a Markdown table; nothing when no cell held text."""
+        builder = DocumentBuilder()
+        write_spanned_table(builder, self._rows)
+        self._rows = []
+        table = builder.build(FileType.HTML)
+        if table.text:
+            self._marker = ""  # a table in a list item stands for itself
+            self._space = False
+            self._put(table.text)
+            at = self._length - len(table.text)
+            self.tables += [
+                TableSpan(at + span.start, at + span.header_end, at + span.end) for span in table.tables
+            ]
+        self.gap(PARAGRAPH)
 
     def start_heading(self, level: int) -> None:
         self.gap(PARAGRAPH)
         self._marker = ""  # a heading in a list item stands for itself
-        self._heading = None if self._flat else (level, len(self._parts))
+        self._heading = (level, len(self._parts))
 
     def end_heading(self) -> None:
         if self._heading is not None:
@@ -133,6 +129,10 @@ class HtmlWriter:
         self.gap(PARAGRAPH)
 
     def _put(self, text: str) -> None:
+        if self._cell is not None:
+            self._cell.append(f" {text}" if self._space and self._cell else text)
+            self._space = False
+            return
         spaced = self._space and not self._gap
         self._flush()
         if self._marker:
@@ -141,7 +141,6 @@ class HtmlWriter:
         elif spaced and self._parts and not self._parts[-1].endswith((" ", "\n")):
             self._write(" ")
         self._space = self._broken = False
-        self._row_has_text = True
         self._write(text)
 
     def _flush(self) -> None:

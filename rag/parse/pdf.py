@@ -1,37 +1,43 @@
-"""PDF by way of pdfium: the text layer, page by page.
+"""PDF by way of pdfium: the text layer, page by page, with headings and tables; pages without text by OCR.
 
-Pages are joined by `PAGE_BREAK`; each page's `PageSpan` leaves the break out. pdfium marks a hyphen at a
-line end with U+FFFE and joins the lines: the word is put together, unless the document shows that the hyphen
-belongs to it. Control characters (glyph numbers of fonts without a character map) become spaces.
-
-pdfium is not thread-safe: one lock around all calls, and every handle is closed inside it.
+pdfium is not thread-safe: one lock around all calls, and every handle is closed inside it. It runs no
+scripts. Pages are drawn for OCR one by one, so that other threads get their turn while Tesseract reads.
 """
 
 import re
 import threading
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pypdfium2
+from PIL import Image
 
-from rag.documents import PageSpan, ParsedDocument
-from rag.errors import InvalidInputError, UnreadableFileError
+from rag.documents import ParsedDocument
+from rag.errors import InvalidInputError, UnreadableFileError, UnsupportedTypeError
+from rag.parse.builder import PAGE_BREAK, DocumentBuilder
+from rag.parse.ocr import DOTS_PER_INCH, MISSING, ocr_available, ocr_layout
+from rag.parse.page.headings import find_headings
+from rag.parse.page.layout import Layout, PageTable
+from rag.parse.page.lines import PageLines
+from rag.parse.page.outline import OutlineEntry
+from rag.parse.page.tables import find_tables
+from rag.parse.page.text import PageText, without_controls
+from rag.parse.page.write import write_page
+from rag.parse.pdf_layout import read_layout
+from rag.parse.scan import MAX_PIXELS
 from rag.parse.titles import tidy_title
 from rag.parse.types import FileType
 
+__all__ = ["MAX_OCR_PAGES", "MAX_PAGES", "PAGE_BREAK", "parse_pdf"]
 MAX_PAGES = 5000
+MAX_OCR_PAGES = 300  # at about 3 seconds a page, a quarter of an hour
+_MAX_OUTLINE = 5000  # bookmarks
 _ERR_PASSWORD = 4  # fpdfview.h: FPDF_ERR_PASSWORD, a password is needed or is wrong
 _ERR_SECURITY = 5  # fpdfview.h: FPDF_ERR_SECURITY, unsupported security scheme
-PAGE_BREAK = "\n\f"
 _pdfium: Any = pypdfium2  # an untyped package
 _PDFIUM_LOCK = threading.Lock()
-_HYPHEN = "\ufffe"
-_HYPHENATED = re.compile(r"(\w+)[\ufffe\xad\x02]\s?(\w+)")
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff\ufffd]")
-_HYPHENS = str.maketrans(dict.fromkeys("\xad\x02", "\ufffe"))
-_WORD = re.compile(r"\w+(?:-\w+)?")
-_MIN_HALF = 4  # letters; a shorter half is rarely a word of its own
 _FILE_NAME = re.compile(
     r"^Microsoft (?:Word|PowerPoint|Excel) - |^untitled|^(?:slide|page|document|scan)\W*\d*$"
     r"|\.(?:docx?|pptx?|xlsx?|pdf|indd|tex|dvi|qxd|rtf|txt|html?|jpe?g|png|tiff?)$",
@@ -40,53 +46,116 @@ _FILE_NAME = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class _Extracted:
-    pages: list[str | None]  # None: pdfium could not read the page
+class _Page:
+    """A page; `layout` is None when pdfium could not read it."""
+
+    layout: Layout | None
+    tables: tuple[PageTable, ...] = ()
+    by_ocr: bool = False
+
+    @property
+    def has_text(self) -> bool:
+        return self.layout is not None and bool(without_controls(self.layout.text).strip())
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether something is drawn, but no text."""
+        if self.layout is None or self.has_text:
+            return False
+        return self.layout.drawing.has_path or bool(self.layout.drawing.images)
+
+    @property
+    def hides_text(self) -> bool:
+        """Whether text is invisible without being the OCR of an image below it."""
+        if self.layout is None:
+            return False
+        images = self.layout.drawing.images
+        hidden = [line.box for line in self.layout.lines if line.hidden and line.box is not None]
+        return any(not any(image.holds(box) for image in images) for box in hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    pages: list[_Page]
     title: str
+    outline: list[OutlineEntry]
 
 
-def parse_pdf(data: bytes, *, max_pages: int = MAX_PAGES) -> ParsedDocument:
-    """The document of a PDF's text layer; its `warnings` name pages that could not be read or hold no text.
+@dataclass(frozen=True, slots=True)
+class _OcrResult:
+    """Pages after OCR; `obstacle` says why some pictures were not read, if they weren't."""
+
+    pages: list[_Page]
+    obstacle: str = ""
+
+
+def parse_pdf(
+    data: bytes, *, max_pages: int = MAX_PAGES, ocr: bool = True, languages: str | None = None
+) -> ParsedDocument:
+    """The document of a PDF; its `warnings` name pages that were read by OCR or could not be read.
+
+    Args:
+        data: The file.
+        max_pages: Files with more pages are refused.
+        ocr: Read pages without text by OCR, where Tesseract is installed; the first `MAX_OCR_PAGES` of them.
+        languages: Tesseract's names of the scans' languages, such as `eng+deu`.
 
     Raises:
-        UnreadableFileError: It is broken, needs a password, or holds no text at all (a scan).
+        UnreadableFileError: It is broken, needs a password, or holds no text at all.
         InvalidInputError: It has more than `max_pages` pages.
     """
     with _PDFIUM_LOCK:
-        extracted = _extract(data, max_pages)
-    raw = [_normalise(page or "") for page in extracted.pages]
-    hyphens = _Hyphens.of(raw)
-    pages = [_tidy(hyphens.resolve(page)) for page in raw]
-    if not any(pages):
-        raise UnreadableFileError("the PDF holds no text; scanned pages need OCR before they can be ingested")
-    spans, at = [], 0
-    for number, page in enumerate(pages, start=1):
-        spans.append(PageSpan(number=number, start=at, end=at + len(page)))
-        at += len(page) + len(PAGE_BREAK)
-    return ParsedDocument(
-        text=PAGE_BREAK.join(pages),
-        mime_type=FileType.PDF,
-        title=_sensible_title(extracted.title),
-        pages=tuple(spans),
-        warnings=_warnings(extracted.pages, pages),
-    )
+        file = _read(data, max_pages)
+    read = _read_pictures(data, file.pages, languages) if ocr else _OcrResult(file.pages)
+    pages = read.pages
+    tidy = PageText.of(page.layout.text for page in pages if page.layout is not None)
+    found = find_headings([_lines_of(page) for page in pages], file.outline)
+    builder = DocumentBuilder()
+    blank = set()
+    for number, (page, headings) in enumerate(zip(pages, found, strict=True), start=1):
+        with builder.page(number):
+            start = builder.length
+            if page.layout is not None:
+                write_page(builder, page.layout, tidy, tables=page.tables, headings=headings)
+            if builder.length == start:
+                blank.add(number)
+    if len(blank) == len(pages):
+        raise UnreadableFileError(_no_text(read))
+    title = _sensible_title(file.title)
+    return builder.build(FileType.PDF, title=title, warnings=_warnings(read, blank))
 
 
-def _extract(data: bytes, max_pages: int) -> _Extracted:
+def _read(data: bytes, max_pages: int) -> _File:
     try:
         with closing(_pdfium.PdfDocument(data)) as document:
             count = len(document)
             if count > max_pages:
                 raise InvalidInputError(f"the PDF has {count} pages; at most {max_pages} are read")
-            pages = [_page_text(document, index) for index in range(count)]
-            title = _metadata_title(document)
+            pages = [_page(document, index) for index in range(count)]
+            return _File(pages, _metadata_title(document), list(_outline(document)))
     except pypdfium2.PdfiumError as error:
         if error.err_code == _ERR_PASSWORD:
             raise UnreadableFileError("the PDF needs a password to open") from error
         if error.err_code == _ERR_SECURITY:
             raise UnreadableFileError("the PDF is encrypted in a way that is not supported") from error
         raise UnreadableFileError("the PDF is broken and cannot be opened") from error
-    return _Extracted(pages=pages, title=title)
+
+
+def _page(document: Any, index: int) -> _Page:
+    try:
+        with closing(document[index]) as page:
+            return _with_tables(read_layout(page))
+    except pypdfium2.PdfiumError:
+        return _Page(None)
+
+
+def _with_tables(layout: Layout, *, by_ocr: bool = False) -> _Page:
+    return _Page(replace(layout, words=()), find_tables(layout), by_ocr)  # words take much memory
+
+
+def _lines_of(page: _Page) -> PageLines:
+    in_tables = frozenset(line for table in page.tables for line in table.lines)
+    return PageLines(page.layout or Layout(""), in_tables)
 
 
 def _metadata_title(document: Any) -> str:
@@ -96,76 +165,101 @@ def _metadata_title(document: Any) -> str:
         return ""
 
 
-def _page_text(document: Any, index: int) -> str | None:
+def _outline(document: Any) -> Iterator[OutlineEntry]:
     try:
-        with closing(document[index]) as page, closing(page.get_textpage()) as text_page:
-            return str(text_page.get_text_range())
+        for bookmark, _ in zip(document.get_toc(), range(_MAX_OUTLINE), strict=False):
+            target = bookmark.get_dest()
+            page = target.get_index() if target is not None else None
+            yield OutlineEntry(bookmark.get_title(), page, bookmark.level)
+    except (pypdfium2.PdfiumError, UnicodeDecodeError):  # what was read so far is good
+        return
+
+
+def _read_pictures(data: bytes, pages: list[_Page], languages: str | None) -> _OcrResult:
+    """The pages, those without text read by OCR."""
+    pictures = [index for index, page in enumerate(pages) if page.is_picture]
+    if not pictures:
+        return _OcrResult(pages)
+    if not ocr_available():
+        return _OcrResult(pages, MISSING)
+    pages = list(pages)
+    for index in pictures[:MAX_OCR_PAGES]:
+        try:
+            pages[index] = _read_picture(data, index, languages) or pages[index]
+        except UnsupportedTypeError as error:  # no language data
+            return _OcrResult(pages, str(error))
+        except UnreadableFileError:  # this page only
+            continue
+    return _OcrResult(pages, _too_many(len(pictures)))
+
+
+def _too_many(pictures: int) -> str:
+    if pictures <= MAX_OCR_PAGES:
+        return ""
+    return f"at most {MAX_OCR_PAGES} pages of a file are read by OCR"
+
+
+def _read_picture(data: bytes, index: int, languages: str | None) -> _Page | None:
+    with _PDFIUM_LOCK:
+        picture = _picture(data, index)
+    return None if picture is None else _with_tables(ocr_layout(picture, languages=languages), by_ocr=True)
+
+
+def _picture(data: bytes, index: int) -> Image.Image | None:
+    """A page as it is shown, in grey; a very large one in fewer dots per inch."""
+    try:
+        with closing(_pdfium.PdfDocument(data)) as document, closing(document[index]) as page:
+            width, height = page.get_size()
+            scale = min(DOTS_PER_INCH / 72, (MAX_PIXELS / max(width * height, 1)) ** 0.5)
+            with closing(page.render(scale=scale, grayscale=True)) as bitmap:
+                picture: Image.Image = bitmap.to_pil().copy()  # the bitmap's memory goes with it
+                return picture
     except pypdfium2.PdfiumError:
         return None
 
 
-def _normalise(page: str) -> str:
-    return page.replace("\r\n", "\n").replace("\r", "\n").translate(_HYPHENS)
-
-
-def _tidy(page: str) -> str:
-    text = _CONTROL.sub(" ", page.replace(_HYPHEN + "\n", "-\n"))
-    return "" if text.isspace() else text.rstrip()
-
-
-@dataclass(frozen=True, slots=True)
-class _Hyphens:
-    """What the rest of the document says about a word that was split at a line end."""
-
-    words: frozenset[str]
-
-    @classmethod
-    def of(cls, pages: list[str]) -> "_Hyphens":
-        if not any(_HYPHEN in page for page in pages):
-            return cls(frozenset())
-        whole = (_HYPHENATED.sub(" ", page) for page in pages)
-        return cls(frozenset(word.lower() for page in whole for word in _WORD.findall(page)))
-
-    def resolve(self, page: str) -> str:
-        return _HYPHENATED.sub(self._joined, page) if _HYPHEN in page else page
-
-    def _joined(self, found: re.Match[str]) -> str:
-        left, right = found[1], found[2]
-        joined, hyphenated = (left + right), f"{left}-{right}"
-        if joined.lower() in self.words:
-            return joined
-        both_words = (
-            min(len(left), len(right)) >= _MIN_HALF
-            and left.lower() in self.words
-            and right.lower() in self.words
-        )
-        keep = hyphenated.lower() in self.words or both_words or left[-1].isdigit() or right[0].isdigit()
-        return hyphenated if keep else joined
-
-
 def _sensible_title(raw: str) -> str | None:
     """The metadata's title unless it is a file name, a placeholder or unreadable."""
-    title = tidy_title(_CONTROL.sub(" ", raw))
+    title = tidy_title(without_controls(raw))
     letters = sum(character.isalpha() for character in title)
     return title if letters > len(title) // 3 and not _FILE_NAME.search(title) else None
 
 
-def _warnings(read: list[str | None], pages: list[str]) -> tuple[str, ...]:
-    broken = [number for number, page in enumerate(read, start=1) if page is None]
-    blank = [
-        n
-        for n, (source, page) in enumerate(zip(read, pages, strict=True), start=1)
-        if source is not None and not page
-    ]
+def _no_text(read: _OcrResult) -> str:
+    if read.obstacle:
+        return f"the PDF holds no text; scanned pages need OCR, and {read.obstacle}"
+    if any(page.by_ocr for page in read.pages):
+        return "the PDF holds no text, and OCR found none in its pictures"
+    return "the PDF holds no text; scanned pages need OCR before they can be ingested"
+
+
+def _warnings(read: _OcrResult, blank: set[int]) -> tuple[str, ...]:
+    numbered = list(enumerate(read.pages, start=1))
+    broken = [number for number, page in numbered if page.layout is None]
+    by_ocr = [number for number, page in numbered if page.by_ocr and number not in blank]
+    hiding = [number for number, page in numbered if page.hides_text]
+    unread = [number for number, page in numbered if page.is_picture and not page.by_ocr]
+    empty = [n for n in sorted(blank) if n not in broken and not (read.obstacle and n in unread)]
     warnings = []
     if broken:
-        warnings.append(f"could not read {_numbered(broken)}")
-    if blank:
-        warnings.append(f"no text on {_numbered(blank)}")
+        warnings.append(f"could not read {_pages(broken)}")
+    if by_ocr:
+        warnings.append(f"{_pages(by_ocr)} {_were(by_ocr)} read by OCR")
+    if read.obstacle and unread:
+        warnings.append(f"no text on {_pages(unread)}, only pictures: {read.obstacle}")
+    if empty:
+        warnings.append(f"no text on {_pages(empty)}")
+    if hiding:
+        verb = "holds" if len(hiding) == 1 else "hold"
+        warnings.append(f"{_pages(hiding)} {verb} text that a reader of the page doesn't see")
     return tuple(warnings)
 
 
-def _numbered(numbers: list[int], shown: int = 10) -> str:
+def _were(numbers: list[int]) -> str:
+    return "was" if len(numbers) == 1 else "were"
+
+
+def _pages(numbers: list[int], shown: int = 10) -> str:
     listed = ", ".join(map(str, numbers[:shown]))
     rest = f" and {len(numbers) - shown} more" if len(numbers) > shown else ""
     return f"page{'s' if len(numbers) > 1 else ''} {listed}{rest}"

@@ -2,6 +2,8 @@
 
 import hashlib
 
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
 _PADDING = bytes.fromhex("28bf4e5e4e758a4164004e56fffa01082e2e00b6d0683e802f0ca9fe6453697a")  # 7.6.3.3
 _FILE_ID = b"0123456789abcdef"
 _PERMISSIONS = -4
@@ -9,24 +11,43 @@ _PERMISSIONS = -4
 
 def pdf_file(*pages: str, title: str = "") -> bytes:
     """A PDF with one line of text on each page; a page without text draws nothing."""
-    return _assembled(_objects(pages, title), "")
+    return assembled(_objects(pages, title), "")
 
 
 def encrypted_pdf_file(page: str, *, opens_without_password: bool) -> bytes:
     """A PDF encrypted with 40-bit RC4 (revision 2), with an empty or an unknown user password."""
     owner = bytes(32)
     seed = _PADDING + owner + (_PERMISSIONS & 0xFFFFFFFF).to_bytes(4, "little") + _FILE_ID
-    key = hashlib.md5(seed, usedforsecurity=False).digest()[:5]
+    key = _md5(seed)[:5]
     user = _rc4(key, _PADDING) if opens_without_password else bytes(range(32))
     objects = _objects((page,), "", key=key)
     objects.append(
         f"<< /Filter /Standard /V 1 /R 2 /O <{owner.hex()}> /U <{user.hex()}> /P {_PERMISSIONS} >>".encode()
     )
     identity = f"/Encrypt {len(objects)} 0 R /ID [<{_FILE_ID.hex()}> <{_FILE_ID.hex()}>]"
-    return _assembled(objects, identity)
+    return assembled(objects, identity)
 
 
-def _objects(pages: tuple[str, ...], title: str, key: bytes = b"") -> list[bytes]:
+def aes_pdf_file(page: str) -> bytes:
+    """A PDF encrypted with 128-bit AES (revision 4), with an empty user password."""
+    owner, identity = bytes(32), f"<{_FILE_ID.hex()}>"
+    permissions = (_PERMISSIONS & 0xFFFFFFFF).to_bytes(4, "little")
+    key = _md5(_PADDING + owner + permissions + _FILE_ID)
+    for _ in range(50):  # algorithm 2, step h
+        key = _md5(key)
+    check = _rc4(key, _md5(_PADDING + _FILE_ID))  # algorithm 5
+    for step in range(1, 20):
+        check = _rc4(bytes(byte ^ step for byte in key), check)
+    objects = _objects((page,), "", aes_key=key)
+    objects.append(
+        f"<< /Filter /Standard /V 4 /R 4 /Length 128 /O <{owner.hex()}> /U <{(check + bytes(16)).hex()}> "
+        f"/P {_PERMISSIONS} /CF << /StdCF << /CFM /AESV2 /Length 16 >> >> "
+        "/StmF /StdCF /StrF /StdCF >>".encode()
+    )
+    return assembled(objects, f"/Encrypt {len(objects)} 0 R /ID [{identity} {identity}]")
+
+
+def _objects(pages: tuple[str, ...], title: str, key: bytes = b"", aes_key: bytes = b"") -> list[bytes]:
     numbers = [5 + 2 * index for index in range(len(pages))]
     kids = " ".join(f"{number} 0 R" for number in numbers)
     objects = [
@@ -39,6 +60,8 @@ def _objects(pages: tuple[str, ...], title: str, key: bytes = b"") -> list[bytes
         content = f"BT /F1 12 Tf 72 700 Td ({text}) Tj ET".encode() if text else b""
         if key:
             content = _rc4(_object_key(key, number + 1), content)
+        if aes_key:
+            content = _aes(_md5(aes_key + (number + 1).to_bytes(3, "little") + bytes(2) + b"sAlT"), content)
         objects.append(
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] "
             b"/Resources << /Font << /F1 3 0 R >> >> /Contents %d 0 R >>" % (number + 1)
@@ -47,7 +70,8 @@ def _objects(pages: tuple[str, ...], title: str, key: bytes = b"") -> list[bytes
     return objects
 
 
-def _assembled(objects: list[bytes], trailer: str) -> bytes:
+def assembled(objects: list[bytes], trailer: str) -> bytes:
+    """A PDF of these objects, numbered from 1: the catalog first, the information dictionary fourth."""
     body = bytearray(b"%PDF-1.7\n")
     offsets = []
     for number, content in enumerate(objects, start=1):
@@ -65,7 +89,18 @@ def _assembled(objects: list[bytes], trailer: str) -> bytes:
 
 def _object_key(key: bytes, number: int) -> bytes:
     salted = key + number.to_bytes(3, "little") + bytes(2)
-    return hashlib.md5(salted, usedforsecurity=False).digest()[: len(key) + 5]
+    return _md5(salted)[: len(key) + 5]
+
+
+def _md5(data: bytes) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).digest()
+
+
+def _aes(key: bytes, data: bytes) -> bytes:
+    """Cipher block chaining with the vector in front and PKCS 7 padding (7.6.2)."""
+    vector, rest = bytes(range(16)), 16 - len(data) % 16
+    encryptor = Cipher(algorithms.AES(key), modes.CBC(vector)).encryptor()
+    return vector + encryptor.update(data + bytes([rest]) * rest) + encryptor.finalize()
 
 
 def _rc4(key: bytes, data: bytes) -> bytes:

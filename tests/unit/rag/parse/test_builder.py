@@ -96,3 +96,15 @@ def test_a_table_of_one_cell_is_a_paragraph() -> None:
     document = builder.build("text/plain")
     assert document.text == "only"
     assert document.tables == ()
+
+
+def test_rows_of_a_table_may_be_records() -> None:
+    builder = DocumentBuilder()
+    builder.paragraph("above")
+    builder.table([["id", "name"], ["1", "x"], ["", ""], ["2", "y|z"]], rows_are_records=True)
+    document = builder.build("text/csv")
+    assert [document.text[record.start : record.end] for record in document.records] == [
+        "| 1 | x |",
+        "| 2 | y\\|z |",
+    ]
+    check_spans(document)

@@ -25,6 +25,7 @@ We are open daily, except on Monday.
 Prices¶
 
 | Ticket | Price |
+| --- | --- |
 | Adult | 12 € |
 
 - Cash
@@ -59,8 +60,8 @@ def test_a_page_becomes_its_main_content() -> None:
         ("<ul><li><p>a</p><li><h3>b</h3></ul>", "- a\n\nb"),
         ("<table><tr><td>only one cell</table>", "only one cell"),
         ("<table role=none><tr><td>a<td>b</table>", "a\n\nb"),
-        ("<table><tr><td><table><tr><td>1<td>2</table><td>side</table>", "| 1 | 2 |\n\nside"),
-        ("<table><tr><td>a<br>b<td><ul><li>c<li>d</ul></table>", "| a b | c d |"),
+        ("<table><tr><td><table><tr><td>1<td>2</table><td>side</table>", "| 1 | 2 |\n| --- | --- |\n\nside"),
+        ("<table><tr><td>a<br>b<td><ul><li>c<li>d</ul></table>", "| a b | c d |\n| --- | --- |"),
         ("<nav>menu</nav><div role=banner>top</div><p>text</p><aside>ad</aside>", "text"),
         ("<article><header><h1>T</h1></header>text<nav>n</nav></article><footer>f</footer>", "T\n\ntext"),
         ("<header><p>all there is</p></header>", "all there is"),
@@ -69,12 +70,69 @@ def test_a_page_becomes_its_main_content() -> None:
             "<p aria-hidden=true>x</p><p style='visibility:hidden'>x</p><p hidden=until-found>found</p>",
             "found",
         ),
+        ("<pre>a&#13;b</pre>", "a\nb"),
         ("<p>1 &lt; 2 &#0; &#xD800;</p>", "1 < 2 \ufffd \ufffd"),
         ("<p><template><p>x</p></template><noscript>y</noscript><svg><text>z</text></svg>seen", "seen"),
     ],
 )
 def test_what_a_reader_sees(source: str, text: str) -> None:
     assert parse_html(source).text == text
+
+
+def tables_of(source: str) -> list[tuple[str, str]]:
+    """Header and whole text of each table, cut out by its span."""
+    document = parse_html(source)
+    return [(document.text[t.start : t.header_end], document.text[t.start : t.end]) for t in document.tables]
+
+
+def test_tables_are_markdown_with_their_spans() -> None:
+    first, second = tables_of(
+        "<p>Prices</p><table><caption>In euros</caption><tr><th>Ticket<th>Price<tr><td>Adult<td>12|-<tr>"
+        "</table>"
+        "between<table><tr><td>a<td>1</tr><tr><td>b<td></tr></table>"
+    )
+    head = "| Ticket | Price |\n| --- | --- |"
+    assert first == (head, head + "\n| Adult | 12\\|- |")
+    assert second == ("| a | 1 |\n| --- | --- |", "| a | 1 |\n| --- | --- |\n| b |  |")
+
+
+def test_text_around_a_table_keeps_its_place() -> None:
+    text = parse_html("before<table><caption>Cap</caption><tr><td>1<td>2</table>after").text
+    assert text == "before\n\nCap\n\n| 1 | 2 |\n| --- | --- |\n\nafter"
+
+
+def test_every_cell_stands_under_its_own_header() -> None:
+    ((_, table),) = tables_of(
+        "<table><tr><th rowspan=2>Year<th colspan=2>Sales</tr><tr><th>North<th>South</tr>"
+        "<tr><td rowspan=2>2020<td>1<td>2</tr><tr><td>3<td>4</tr></table>"
+    )
+    assert table.split("\n") == [
+        "| Year | Sales North | Sales South |",
+        "| --- | --- | --- |",
+        "| 2020 | 1 | 2 |",
+        "| 2020 | 3 | 4 |",
+    ]
+
+
+def test_columns_in_which_no_cell_begins_are_left_out() -> None:
+    ((_, table),) = tables_of("<table><tr><td colspan=3>a<td>b<tr><td colspan=3>1<td>2</table>")
+    assert table.split("\n") == ["| a | b |", "| --- | --- |", "| 1 | 2 |"]
+
+
+def test_rows_that_name_themselves_have_an_empty_header() -> None:
+    ((header, table),) = tables_of("<table><tr><th>Kingdom<td>Animals<tr><th>Class<td>Birds</table>")
+    assert header == "|  |  |\n| --- | --- |"
+    assert table.endswith("| Kingdom | Animals |\n| Class | Birds |")
+
+
+def test_cells_of_several_blocks_are_one_line() -> None:
+    ((_, table),) = tables_of("<table><tr><th>a<th>b<tr><td><p>x</p><p>y</p><td><ul><li>1<li>2</ul></table>")
+    assert table.endswith("| x y | 1 2 |")
+
+
+def test_the_empty_elements_of_xhtml_do_not_swallow_the_page() -> None:
+    head = '<?xml version="1.0"?><html><head><title/><script src="a.js"/><style type="x" /></head>'
+    assert parse_html(head + "<body><p>seen</p></body></html>").text == "seen"
 
 
 def test_long_cells_are_prose_not_a_row() -> None:
@@ -107,6 +165,9 @@ def test_a_page_without_text_is_unreadable(source: str) -> None:
         "<table><tr><td>" * 5_000 + "deep text",
         "<ul><li>" * 50_000 + "deep text",
         "<p " + " ".join(f"a{number}=1" for number in range(50_000)) + ">deep text",
+        "<table>" + "<tr><td colspan=1000>x" * 5000 + "<tr><td>deep text<td>y</table>",
+        "<table><tr>" + "<td rowspan=1000>x" * 1000 + "<tr><td>deep text" * 2000,
+        "<?xml version='1.0'?><p>deep text</p>" + "<script " * 50_000,
     ],
 )
 def test_hostile_pages_take_no_quadratic_time(source: str) -> None:
@@ -116,11 +177,15 @@ def test_hostile_pages_take_no_quadratic_time(source: str) -> None:
 
 
 @given(st.lists(st.sampled_from([*TAGS, "word", "&amp;", "x\u00a0y"]), max_size=40))
-def test_headings_lie_on_their_words(pieces: list[str]) -> None:
+def test_spans_lie_on_their_words(pieces: list[str]) -> None:
     try:
         document = parse_html(" ".join([*pieces, "end"]))
     except UnreadableFileError:
         return  # everything stood in <nav>
+    for table in document.tables:
+        lines = document.text[table.start : table.end].split("\n")
+        assert all(line.startswith("| ") and line.endswith(" |") for line in lines)
+        assert document.text[table.start : table.header_end].split("\n") == lines[:2]
     at = 0
     for heading in document.headings:
         line = document.text[heading.start : heading.end]
