@@ -19,6 +19,8 @@ COPY db db
 COPY scripts scripts
 COPY docs/sample docs/sample
 COPY infra/healthcheck.py infra/healthcheck.py
+# Readers of files are started often, and write no byte code of their own.
+RUN .venv/bin/python -m compileall -q app db eval feedback graph observability rag scripts
 ENV PATH=/srv/groundwork/.venv/bin:$PATH \
     PYTHONPATH=/srv/groundwork \
     PYTHONUNBUFFERED=1 \

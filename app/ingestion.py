@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Self
 from uuid import UUID
 
 from db.pool import Connection, Database
@@ -118,6 +118,12 @@ class IngestionQueue:
                     job if job.state.is_final else await jobs.get(connection, job.id) or job for job in shown
                 ]
         return shown
+
+    async def until_ended(self, tenant_id: UUID, job: Job) -> Job:
+        """The job when it has ended, however long that takes; somebody must work on it."""
+        while not job.state.is_final:
+            (job,) = await self.wait(tenant_id, [job], seconds=60)
+        return job
 
     async def get(self, tenant_id: UUID, job_id: UUID) -> Job:
         """Raises: NotFoundError when the tenant has no such job."""
@@ -294,8 +300,3 @@ def part_of(data: bytes) -> Parts:
         yield data
 
     return parts
-
-
-def shown_result(job: Job) -> dict[str, Any]:
-    """What came of a job that succeeded; empty for all others."""
-    return job.result or {}

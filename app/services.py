@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -14,6 +14,7 @@ from app.access.identity import Identity
 from app.answering import Answerer
 from app.ingest_handler import IngestHandler
 from app.ingestion import INGEST, IngestionQueue
+from app.ingestion_policy import default_policy
 from app.maintenance import MAINTAIN, MaintenanceHandler
 from app.settings import Settings
 from app.spaces import Spaces, following
@@ -30,7 +31,7 @@ from db.repositories.jobs import CHANNEL
 from feedback.collect import FeedbackCollector
 from graph.build import build_answer_graph
 from graph.state import AnswerContext
-from rag.ingest import IngestionPolicy, Ingestor
+from rag.ingest import Ingestor
 from rag.models.registry import (
     EmbeddingModel,
     LocalModels,
@@ -38,7 +39,10 @@ from rag.models.registry import (
     load_embedding_model,
     load_reranker,
 )
-from rag.parse.in_process import InProcessParser
+from rag.privacy import LocalDetector, PersonalDataDetector
+from rag.privacy.comprehend import load_comprehend
+from rag.sandbox.limits import MB, Limits
+from rag.sandbox.pool import Sandbox, open_sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Services:
     """All that routes and scripts work with. `default_identity` is who asks while nobody logs in."""
 
     settings: Settings
+    logins: DatabaseLogins
     database: Database
     default_identity: Identity
     spaces: Spaces
@@ -88,11 +93,13 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
         database = await stack.enter_async_context(
             open_database(logins, app_connections=settings.db_connections)
         )
+        policy = default_policy(settings)
         spaces = Spaces(
             database,
-            InProcessParser(),
-            _ingestion_policy(settings),
-            partial(load_embedding_model, local=local),
+            parser=await stack.enter_async_context(_sandbox(settings)),
+            detector=_detector(settings),
+            policy=policy,
+            load=partial(load_embedding_model, local=local),
         )
         await spaces.refresh(loaded=embedding)
         await stack.enter_async_context(following(spaces))
@@ -108,12 +115,19 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
         )
         if settings.role != "api":
             handlers: dict[str, Handler] = {
-                INGEST: IngestHandler(database, spaces),
+                INGEST: IngestHandler(
+                    database,
+                    spaces,
+                    policy,
+                    bucket=settings.documents_bucket,
+                    max_bytes=settings.max_upload_mb * MB,
+                ),
                 MAINTAIN: _maintenance(settings, database),
             }
             await stack.enter_async_context(_working(settings, database, logins, handlers))
         yield Services(
             settings=settings,
+            logins=logins,
             database=database,
             default_identity=identity,
             spaces=spaces,
@@ -124,8 +138,16 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
         )
 
 
-def _ingestion_policy(settings: Settings) -> IngestionPolicy:
-    return IngestionPolicy(chunk_tokens=settings.chunk_tokens, overlap_tokens=settings.chunk_overlap_tokens)
+def _sandbox(settings: Settings) -> AbstractAsyncContextManager[Sandbox]:
+    limits = Limits(
+        memory_mb=settings.parse_memory_mb, cpu_s=settings.parse_timeout_s, wall_s=settings.parse_timeout_s
+    )
+    return open_sandbox(limits, processes=settings.worker_slots)
+
+
+def _detector(settings: Settings) -> PersonalDataDetector:
+    local = LocalDetector()
+    return local if settings.personal_data_detector == "local" else load_comprehend(local=local)
 
 
 def _maintenance(settings: Settings, database: Database) -> MaintenanceHandler:

@@ -7,6 +7,8 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.addresses import DatabaseLogins, postgres_url
+from rag.chunking import ChunkStrategy
+from rag.privacy import PrivacyMode
 
 
 class Settings(BaseSettings):
@@ -47,6 +49,12 @@ class Settings(BaseSettings):
     context_tokens: Annotated[int, Field(ge=256)] = 4000
     relevance_floor: Annotated[float, Field(ge=-1, le=1)] = 0.15
     request_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    chunk_strategy: ChunkStrategy = ChunkStrategy.AUTO
+    personal_data: PrivacyMode = PrivacyMode.OFF
+    personal_data_detector: Literal["local", "comprehend"] = "local"
+    parse_memory_mb: Annotated[int, Field(ge=256)] = 1024
+    parse_timeout_s: Annotated[float, Field(ge=1)] = 180.0
+    documents_bucket: str | None = None
     max_upload_mb: Annotated[int, Field(ge=1, le=1024)] = 50
     store_text: bool = True
     keep_versions: Annotated[int, Field(ge=1)] = 3

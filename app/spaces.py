@@ -15,6 +15,7 @@ from rag.errors import GroundworkError, UnavailableError
 from rag.ingest import DocumentParser, IngestionPolicy, Ingestor
 from rag.models.registry import EmbeddingModel
 from rag.ports import SearchScope
+from rag.privacy import PersonalDataDetector
 from rag.retrieve import Retrieval, Retriever, Strategy
 
 log = structlog.get_logger(__name__)
@@ -41,14 +42,22 @@ class Spaces:
     Args:
         database: Says which space is active.
         parser: For the ingestors.
+        detector: For the ingestors.
         policy: For the ingestors.
         load: Loads an embedding model by name; may take seconds.
     """
 
     def __init__(
-        self, database: Database, parser: DocumentParser, policy: IngestionPolicy, load: LoadModel
+        self,
+        database: Database,
+        *,
+        parser: DocumentParser,
+        detector: PersonalDataDetector,
+        policy: IngestionPolicy,
+        load: LoadModel,
     ) -> None:
         self._database = database
+        self._detector = detector
         self._parser = parser
         self._policy = policy
         self._load = load
@@ -116,7 +125,7 @@ class Spaces:
             chunk_search, model.embeddings, dimensions=space.dimensions, fusion=model.fusion
         )
         store = PostgresSourceStore(self._database, space)
-        ingestor = Ingestor(store, self._parser, model, self._policy)
+        ingestor = Ingestor(store, self._parser, model, self._detector, self._policy)
         return SpaceServices(space, model, chunk_search, retriever, ingestor)
 
 

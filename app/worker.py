@@ -162,10 +162,13 @@ class Worker:
             raise
         except LeaseLostError:
             log.info("job_lost", **context)
-        except Exception as exc:  # noqa: BLE001 - the boundary of a task: logged and written down
+        except Exception as exc:  # the boundary of a task
             outcome = outcome_of(exc, claim)
-            level = log.warning if isinstance(exc, (*PERMANENT, QuarantinedError)) else log.error
-            level("job_failed", state=outcome.state, code=outcome.error_code, exc_info=exc, **context)
+            said = {"state": outcome.state.value, "code": outcome.error_code} | context
+            if isinstance(exc, (*PERMANENT, QuarantinedError)):
+                log.warning("job_failed", **said)  # the message may quote the document; it is with the job
+            else:
+                log.exception("job_failed", **said)
             await self._record(claim, outcome)
         else:
             log.info("job_succeeded", **context)

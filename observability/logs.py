@@ -46,5 +46,7 @@ def configure_logs(*, level: str, log_format: LogFormat = "auto") -> None:
 
 def _ending(on_terminal: bool) -> list[Processor]:
     if on_terminal:
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # Rich's tracebacks show the values of variables, and with them documents.
+        plain = structlog.dev.plain_traceback
+        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]

@@ -1,25 +1,46 @@
-"""From a file to a searchable version of a source document: read, chunk, embed, store."""
+"""From a file to a searchable version of a source document: read, check, treat, chunk, embed, store."""
 
 import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any, Protocol, Self
 
-from rag.chunk import chunk_document
+from rag.chunking import ChunkStrategy, chunk_document, repeat_table_headers
 from rag.documents import Chunk, ParsedDocument
 from rag.embedding_text import embedding_text
-from rag.errors import ConflictError, GroundworkError, InvalidInputError, ModelError, UnreadableFileError
-from rag.language import chunk_languages
+from rag.errors import (
+    ConflictError,
+    GroundworkError,
+    InvalidInputError,
+    ModelError,
+    QuarantinedError,
+    UnreadableFileError,
+)
+from rag.language import chunk_languages, document_language
 from rag.models.registry import EmbeddingModel
 from rag.parse import parse_text
 from rag.ports import Ingested, NewVersion, SourceLabels, SourceStore, Writer
+from rag.privacy import (
+    DEFAULT_KINDS,
+    EntityKind,
+    PersonalDataDetector,
+    PrivacyMode,
+    Treated,
+    apply,
+    chunks_without,
+    examine,
+    kinds_in,
+    redact_text,
+)
+from rag.quality import QualityRules, check_quality
 
 READING_VERSION = 1  # raise it when the same bytes are read or divided otherwise than before
 MAX_NAME_BYTES = 1024  # S3's limit for a key; an index entry of Postgres holds 2,704
 EMBEDDING_BATCH = 64  # chunks between two reports of progress; about two seconds on two cores
+SHORT_TEXT = 200  # characters; a note of that size has no quality that could be measured
 READ_BYTES = 1024 * 1024  # of a file at a time, for its digest
 
 Progress = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -64,12 +85,20 @@ class IngestionPolicy:
     """How documents are taken in.
 
     Attributes:
+        strategy: How they are divided.
         chunk_tokens: Target size of a chunk; the model's own limit caps it.
         overlap_tokens: How much of a chunk's end the next one repeats at most; half of a chunk at the most.
+        quality: From where on a document needs a person's look.
+        personal_data: What becomes of personal data.
+        personal_kinds: Of which kinds.
     """
 
+    strategy: ChunkStrategy = ChunkStrategy.AUTO
     chunk_tokens: int = 512
     overlap_tokens: int = 30
+    quality: QualityRules = field(default_factory=QualityRules)
+    personal_data: PrivacyMode = PrivacyMode.OFF
+    personal_kinds: frozenset[EntityKind] = DEFAULT_KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +146,19 @@ class Ingestor:
         store: Where documents are kept.
         parser: Reads files.
         model: The embedding model of the store's current space.
+        detector: Finds personal data, where a policy asks for it.
         policy: How documents are taken in, unless a call says otherwise.
     """
 
     def __init__(
-        self, store: SourceStore, parser: DocumentParser, model: EmbeddingModel, policy: IngestionPolicy
+        self,
+        store: SourceStore,
+        parser: DocumentParser,
+        model: EmbeddingModel,
+        detector: PersonalDataDetector,
+        policy: IngestionPolicy,
     ) -> None:
+        self._detector = detector
         self._policy = policy
         self._store = store
         self._parser = parser
@@ -138,6 +174,7 @@ class Ingestor:
         policy: IngestionPolicy | None = None,
         store: SourceStore | None = None,
         force: bool = False,
+        released: bool = False,
         progress: Progress = _no_progress,
     ) -> Ingested:
         """Make `file` the current version of its source; one that was read the same way before is left as is.
@@ -148,11 +185,13 @@ class Ingestor:
             policy: How to take it in, if not as all others.
             store: Where to keep it, if not where all others are.
             force: Read, divide and store anew even if nothing has changed.
+            released: A person has looked at it: the quality gate lets it pass.
             progress: Awaited with the stage, and the chunks done and in all, as the work goes on.
 
         Raises:
             InvalidInputError: Its subclasses say what is wrong with the file.
-            ModelError: The embedding model failed; nothing was stored.
+            QuarantinedError: The quality gate keeps it back.
+            ModelError: A model failed; nothing was stored.
             ConflictError: The name belongs to a source that the writer may not see.
         """
         store, policy = store or self._store, policy or self._policy
@@ -165,6 +204,9 @@ class Ingestor:
             return await store.keep(writer, known, file.labels)
         await progress({"stage": "reading"})
         document = await self._read(file)
+        await progress({"stage": "dividing"} | _pages(document))
+        if not released:
+            await asyncio.to_thread(_check, document, file, policy)
         prepared = await asyncio.to_thread(self._prepare, document, file, policy)
         vectors = await self._embed(store, writer, prepared, progress)
         await progress({"stage": "storing", **_counts(prepared, len(prepared.chunks))})
@@ -178,18 +220,42 @@ class Ingestor:
 
     def _prepare(self, document: ParsedDocument, file: IncomingFile, policy: IngestionPolicy) -> _Prepared:
         model = self._model
-        target = min(policy.chunk_tokens, model.chunk_tokens)
+        tokenizer, target = model.tokenizer, min(policy.chunk_tokens, model.chunk_tokens)
+        redacts = policy.personal_data is PrivacyMode.REDACT
+        if redacts:  # before tables are divided by size: placeholders may be longer than what they stand for
+            document = self._treat(document, policy).document
+        document = repeat_table_headers(
+            document, tokenizer=tokenizer, target_tokens=target, strategy=policy.strategy
+        )
+        treated = Treated(document) if redacts else self._treat(document, policy)
+        document = treated.document
         chunks = chunk_document(
             document,
-            tokenizer=model.tokenizer,
+            tokenizer=tokenizer,
             target_tokens=target,
             overlap_tokens=min(policy.overlap_tokens, target // 2),
+            strategy=policy.strategy,
+            embed=model.embeddings.embed_documents,
         )
+        chunks = _marked(chunks, treated, policy)
         if not chunks:
             raise UnreadableFileError("the file holds no text")
-        title = _title(document, file)
-        texts = [embedding_text(title, c.heading_path, c.text, tokenizer=model.tokenizer) for c in chunks]
+        title = self._treated_title(_title(document, file), document, policy)
+        texts = [embedding_text(title, c.heading_path, c.text, tokenizer=tokenizer) for c in chunks]
         return _Prepared(title, document, chunks, texts)
+
+    def _treat(self, document: ParsedDocument, policy: IngestionPolicy) -> Treated:
+        if policy.personal_data is PrivacyMode.OFF:
+            return Treated(document)
+        findings = examine(document, self._detector, language=document_language(document.text))
+        return apply(document, findings, policy.personal_data, kinds=policy.personal_kinds)
+
+    def _treated_title(self, title: str, document: ParsedDocument, policy: IngestionPolicy) -> str:
+        """A title from the sender or the file's name goes with every chunk, as a document's own does."""
+        if policy.personal_data not in {PrivacyMode.REDACT, PrivacyMode.SKIP}:
+            return title
+        findings = self._detector.detect(title, document_language(document.text))
+        return redact_text(title, findings, kinds=policy.personal_kinds)
 
     async def _embed(
         self, store: SourceStore, writer: Writer, prepared: _Prepared, progress: Progress
@@ -239,7 +305,33 @@ def _reading(content: _Content, file: IncomingFile, policy: IngestionPolicy) -> 
         "title": file.labels.title,
         "policy": asdict(policy),
     }
-    return hashlib.sha256(json.dumps(how, sort_keys=True, default=str).encode()).digest()
+    return hashlib.sha256(json.dumps(how, sort_keys=True, default=_in_order).encode()).digest()
+
+
+def _in_order(value: object) -> object:
+    """Sets as sorted lists, so that the same policy reads the same in every process."""
+    return sorted(value) if isinstance(value, frozenset) else str(value)
+
+
+def _check(document: ParsedDocument, file: IncomingFile, policy: IngestionPolicy) -> None:
+    if isinstance(file.content, str) and len(document.text) < SHORT_TEXT:
+        return  # typed, not extracted: it is meant to be as it is
+    issues = check_quality(document, rules=policy.quality)
+    if issues:
+        raise QuarantinedError("; ".join(issue.message for issue in issues))
+
+
+def _marked(chunks: list[Chunk], treated: Treated, policy: IngestionPolicy) -> list[Chunk]:
+    """The chunks that may be stored, with the kinds of personal data that each holds."""
+    if policy.personal_data is PrivacyMode.SKIP:
+        return chunks_without(chunks, treated.findings)
+    if policy.personal_data is not PrivacyMode.TAG:
+        return chunks
+    kinds = [[kind.value for kind in kinds_in(chunk, treated.findings)] for chunk in chunks]
+    return [
+        replace(chunk, metadata={"personal_data": found}) if found else chunk
+        for chunk, found in zip(chunks, kinds, strict=True)
+    ]
 
 
 def _text_digest(text: str) -> bytes:
@@ -247,8 +339,11 @@ def _text_digest(text: str) -> bytes:
 
 
 def _counts(prepared: _Prepared, done: int) -> dict[str, int]:
-    counts = {"chunks_done": done, "chunks": len(prepared.chunks)}
-    return counts | ({"pages": len(prepared.document.pages)} if prepared.document.pages else {})
+    return {"chunks_done": done, "chunks": len(prepared.chunks)} | _pages(prepared.document)
+
+
+def _pages(document: ParsedDocument) -> dict[str, int]:
+    return {"pages": len(document.pages)} if document.pages else {}
 
 
 def _title(document: ParsedDocument, file: IncomingFile) -> str:

@@ -9,10 +9,11 @@ the middle of a chunk. Two rules soften this:
   and are relatives: siblings, or a parent and its child.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
-from rag.documents import ParsedDocument
+from rag.documents import Heading, ParsedDocument
 
 _DIVIDING_LEVEL = 3
 TINY_SHARE = 4  # a section under 1/4 of the target is tiny
@@ -65,29 +66,39 @@ class SectionGroup:
         return SectionGroup(self.sections + other.sections)
 
 
-def split_sections(document: ParsedDocument) -> list[Section]:
-    """The document's sections in order; together they hold the whole text."""
-    text, headings = document.text, document.headings
-    first = headings[0].start if headings else len(text)
-    preamble = Section(start=0, body=0, end=first, level=0, path=(), has_text=not _blank(text, 0, first))
-    sections = [preamble] if preamble.has_text else []
-    above: list[tuple[int, str]] = []
-    ends = [heading.start for heading in headings[1:]] + [len(text)]
-    for heading, end in zip(headings, ends, strict=False):  # without headings one end is left over
-        while above and above[-1][0] >= heading.level:
-            above.pop()
-        above.append((heading.level, heading.title))
-        sections.append(
-            Section(
-                start=heading.start,
-                body=heading.end,
-                end=end,
-                level=heading.level,
-                path=tuple(title for _, title in above if title),
-                has_text=not _blank(text, heading.end, end),
-            )
-        )
+def split_sections(document: ParsedDocument, *, breaks: Sequence[int] = ()) -> list[Section]:
+    """The document's sections in order; together they hold the whole text, but for white space.
+
+    Args:
+        document: The parsed document.
+        breaks: Offsets at which the heading above ceases to hold, such as where a slide begins.
+    """
+    text = document.text
+    marks: dict[int, Heading | None] = dict.fromkeys((0, *breaks))
+    marks |= {heading.start: heading for heading in document.headings}
+    starts = sorted(marks)
+    sections = []
+    above: list[Heading] = []
+    for start, end in pairwise([*starts, len(text)]):
+        heading = marks[start]
+        body = heading.end if heading else start
+        has_text = not _blank(text, body, end)
+        if heading:
+            above = [outer for outer in above if outer.level < heading.level] + [heading]
+        if heading or has_text:
+            path = tuple(outer.title for outer in above if outer.title) if heading else ()
+            level = heading.level if heading else 0
+            sections.append(Section(start, body, end, level, path, has_text))
     return sections
+
+
+def sections_within(text: str, sections: Iterable[Section], start: int, end: int) -> list[Section]:
+    """The parts of the sections that are in `[start, end)`, with the headings they stand under."""
+    return [
+        _clipped(text, section, max(section.start, start), min(section.end, end))
+        for section in sections
+        if max(section.start, start) < min(section.end, end)
+    ]
 
 
 def group_sections(
@@ -118,6 +129,13 @@ def shared_path(sections: tuple[Section, ...]) -> tuple[str, ...]:
     for path in paths[1:]:
         shared = _common(shared, path)
     return shared
+
+
+def _clipped(text: str, section: Section, start: int, end: int) -> Section:
+    if (start, end) == (section.start, section.end):
+        return section
+    body = min(max(section.body, start), end)
+    return replace(section, start=start, body=body, end=end, has_text=not _blank(text, body, end))
 
 
 def _divided(sections: list[Section]) -> list[SectionGroup]:

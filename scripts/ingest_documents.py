@@ -1,137 +1,27 @@
-"""Take files and folders in: `scripts/ingest_documents.py PATH…`.
+"""Take documents in and keep them in order: `scripts/ingest_documents.py add PATH…`, `sync`, `status`.
 
-Works beside a running server: both use the same database. Exit code 1 if any file failed, 2 for wrong usage.
+Works beside a running server: both use the same database and queue. Exit code 1 if any document failed, 2 for
+wrong usage.
 """
 
 import argparse
 import asyncio
+import json
 import sys
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
-from tqdm import tqdm
 
 from app.field_types import Acl, Metadata
-from app.ingestion import Parts, Upload
-from app.problems import printable
-from app.services import Services, open_services
-from app.settings import Settings
-from db.repositories.job_files import PART_BYTES
-from db.repositories.jobs import Job, JobState
-from observability.logs import configure_logs
-from rag.errors import GroundworkError
-from rag.ports import SourceLabels
+from app.ingestion_policy import TenantIngestion
+from rag.errors import GroundworkError, InvalidInputError
+from scripts import ingest_commands as commands
+from scripts.ingest_output import Output
 
-IN_FLIGHT = 32  # files that wait in the queue; enough that no worker waits for the next
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file to take in and the name that it gets: its path below the folder that was given."""
-
-    path: Path
-    source_document_id: str
-
-
-@dataclass(slots=True)
-class Summary:
-    ingested: int = 0
-    unchanged: int = 0
-    chunks: int = 0
-    failed: list[tuple[str, str]] = field(default_factory=list)
-    warned: list[tuple[str, str]] = field(default_factory=list)
-
-    def count(self, name: str, job: Job) -> None:
-        """Add what became of one file."""
-        result = job.result or {}
-        if job.state is not JobState.SUCCEEDED:
-            self.failed.append((printable(name), job.error or job.state.value))
-            return
-        self.warned += [(printable(name), warning) for warning in result["warnings"]]
-        self.unchanged += result["unchanged"]
-        self.ingested += not result["unchanged"]
-        self.chunks += result["chunks_created"]
-
-    def __str__(self) -> str:
-        ok = f"{self.ingested} ok ({self.chunks} chunks)"
-        lines = [f"{ok}, {self.unchanged} unchanged, {len(self.failed)} failed"]
-        lines += [f"  failed: {name}: {why}" for name, why in self.failed]
-        lines += [f"  warning: {name}: {what}" for name, what in self.warned]
-        return "\n".join(lines)
-
-
-def find_files(paths: list[Path]) -> Iterator[File]:
-    """Files as given, and all files below folders in the order of their names; hidden ones are left out."""
-    for path in paths:
-        if path.is_dir():
-            for found in sorted(path.rglob("*")):
-                inside = found.relative_to(path)
-                if found.is_file() and not any(part.startswith(".") for part in inside.parts):
-                    yield File(found, inside.as_posix())
-        else:
-            yield File(path, path.name)
-
-
-def parts_of(path: Path) -> Parts:
-    """The file's bytes, in pieces."""
-
-    async def parts() -> AsyncIterator[bytes]:
-        with path.open("rb") as file:
-            while part := await asyncio.to_thread(file.read, PART_BYTES):
-                yield part
-
-    return parts
-
-
-async def ingest_all(services: Services, files: list[File], arguments: argparse.Namespace) -> Summary:
-    """Take the files in; one that fails doesn't keep the rest out."""
-    summary = Summary()
-    room = asyncio.Semaphore(IN_FLIGHT)
-    with tqdm(total=len(files), unit="file", file=sys.stderr, disable=None) as bar:
-
-        async def ingest(file: File) -> None:
-            async with room:
-                try:
-                    summary.count(file.source_document_id, await ingest_one(services, file, arguments))
-                except (GroundworkError, OSError) as exc:
-                    summary.failed.append((printable(file.source_document_id), str(exc)))
-                bar.update()
-
-        await asyncio.gather(*(ingest(file) for file in files))
-    return summary
-
-
-async def ingest_one(services: Services, file: File, arguments: argparse.Namespace) -> Job:
-    """Queue a file and wait until its job has ended."""
-    labels = SourceLabels(
-        file.source_document_id,
-        metadata=arguments.metadata,
-        acl=None if arguments.acl is None else tuple(arguments.acl),
-    )
-    upload = Upload(labels, parts_of(file.path), filename=file.source_document_id)
-    writer = services.default_identity.writer()
-    jobs = await services.queue.submit(writer, [upload], force=arguments.force)
-    while not jobs[0].state.is_final:
-        jobs = await services.queue.wait(writer.tenant_id, jobs, seconds=60)
-    return jobs[0]
-
-
-async def run(arguments: argparse.Namespace) -> int:
-    files = list(find_files(arguments.paths))
-    names = [file.source_document_id for file in files]
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if twice:
-        print(f"{twice[0]} is there twice: take the folders in one by one", file=sys.stderr)
-        return 2
-    settings = Settings().model_copy(update={"role": "all"})
-    configure_logs(level="CRITICAL", log_format=settings.log_format)
-    async with open_services(settings) as services:
-        summary = await ingest_all(services, files, arguments)
-    print(summary)
-    return 1 if summary.failed else 0
+COMMANDS = ("add", "sync", "status", "retry", "cancel", "quarantine", "policy", "reindex")
 
 
 def _metadata(text: str) -> dict[str, Any]:
@@ -148,21 +38,113 @@ def _group(text: str) -> str:
         raise argparse.ArgumentTypeError(f"not the name of a group: {text!r}") from exc
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Take files and folders into the default tenant.")
-    add = parser.add_argument
-    add("paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder with all below it")
-    add("--metadata", type=_metadata, help='a JSON object for every file, such as {"team": "ops"}')
-    add("--acl", action="append", type=_group, help="a group that may see the files; repeatable")
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Without a command's name, what is given are paths to add."""
+    if arguments and arguments[0] not in {*COMMANDS, "-h", "--help"}:
+        arguments = ["add", *arguments]
+    parser = argparse.ArgumentParser(description="Documents of the default tenant.")
+    every = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_add(every)
+    _add_sync(every)
+    _add_jobs(every)
+    _add_policy(every)
+    _add_reindex(every)
+    return parser.parse_args(arguments)
+
+
+def _command(every: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = every.add_parser(name, help=text, description=text)
+    command.add_argument("--json", action="store_true", help="the result as one JSON object")
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_labels(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--metadata", type=_metadata, help='a JSON object for every document, such as {"team": "ops"}')
+    add("--acl", action="append", type=_group, help="a group that may see the documents; repeatable")
     add("--force", action="store_true", help="index anew even what has not changed")
-    return parser.parse_args()
+
+
+def _add_add(every: Any) -> None:
+    command = _command(every, "add", commands.add, "Take files and folders in.")
+    command.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder with all below it"
+    )
+    _add_labels(command)
+
+
+def _add_sync(every: Any) -> None:
+    text = "Take in what was added to a source or changed there since the last time."
+    command = _command(every, "sync", commands.sync, text)
+    add = command.add_argument
+    add(
+        "source",
+        help="a folder, s3://bucket/folder, https://host/page or sitemap.xml, git+https://host/repo@branch#folder",
+    )
+    add("--dry-run", action="store_true", help="only say what would be done")
+    add("--prune", action="store_true", help="delete documents that are gone from the source")
+    add("--yes", action="store_true", help="delete even if that is more than half of them")
+    add(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a host to read pages of; by default the source's",
+    )
+    add("--prefix", default="", help="put before each document's name, to tell several sources apart")
+    _add_labels(command)
+
+
+def _add_jobs(every: Any) -> None:
+    command = _command(every, "status", commands.status, "Show how many jobs are in each state, or one job.")
+    command.add_argument("job_id", nargs="?", type=UUID)
+    for name, run, text, which in (
+        ("retry", commands.retry, "Try jobs again that failed.", "all that failed"),
+        ("cancel", commands.cancel, "Stop jobs that wait or run.", "all that wait or run"),
+    ):
+        command = _command(every, name, run, text)
+        chosen = command.add_mutually_exclusive_group(required=True)
+        chosen.add_argument("job_ids", nargs="*", type=UUID, default=[], metavar="JOB_ID")
+        chosen.add_argument("--all", action="store_true", help=which)
+    text = "List the documents that the quality gate keeps back; let some in, or forget them."
+    command = _command(every, "quarantine", commands.quarantine, text)
+    command.add_argument("--release", nargs="+", type=UUID, default=[], metavar="JOB_ID")
+    command.add_argument("--delete", nargs="+", type=UUID, default=[], metavar="JOB_ID")
+
+
+def _add_policy(every: Any) -> None:
+    text = "Show how documents are taken in where that differs from the settings, or change it."
+    command = _command(every, "policy", commands.policy, text)
+    command.add_argument("--set", type=_policy, help='a JSON object, such as {"personal_data": "redact"}')
+
+
+def _policy(text: str) -> TenantIngestion:
+    try:
+        return TenantIngestion.read(json.loads(text))
+    except (ValueError, RecursionError, InvalidInputError) as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
+
+
+def _add_reindex(every: Any) -> None:
+    text = (
+        "Embed all documents by another model; answers come from the old one until the new one is complete."
+    )
+    command = _command(every, "reindex", commands.change_model, text)
+    add = command.add_argument
+    add("--model", help="provider:model; by default EMBEDDING_MODEL")
+    add("--drop", action="store_true", help="instead, remove the vectors of models that no longer answer")
 
 
 def main() -> int:
+    arguments = parse_arguments(sys.argv[1:])
     try:
-        return asyncio.run(run(parse_arguments()))
+        return int(asyncio.run(arguments.run(arguments, Output(as_json=arguments.json))))
+    except InvalidInputError as exc:
+        print(exc, file=sys.stderr)
+        return 2
     except GroundworkError as exc:
-        print(f"Cannot ingest: {exc}", file=sys.stderr)
+        print(f"Cannot do that: {exc}", file=sys.stderr)
         return 1
 
 

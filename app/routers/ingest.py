@@ -49,6 +49,8 @@ async def ingest(
     is sent again with the same `Idempotency-Key` within a day gets the jobs of the first one.
     """
     async with read_request(request) as read:
+        if services.settings.documents_bucket is None and any(upload.s3_key for upload in read.uploads):
+            raise InvalidInputError("s3_key names a file of DOCUMENTS_BUCKET, which is not set")
         jobs = await services.queue.submit(
             identity.writer(),
             read.uploads,

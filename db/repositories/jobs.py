@@ -179,7 +179,7 @@ WHERE id = $1 AND state IN ('failed', 'cancelled', 'quarantined') RETURNING id
 """
 DELETE = f"DELETE FROM jobs WHERE id = $1 AND state IN ({FINISHED}) RETURNING id"
 DELETE_OLD = f"""
-DELETE FROM jobs WHERE tenant_id = $1 AND finished_at < now() - $2 AND state IN ({FINISHED})
+DELETE FROM jobs WHERE tenant_id = $1 AND finished_at < now() - $2::interval AND state IN ({FINISHED})
 """
 SHOWN = """
 SELECT id, number, kind, source_document_id, state, progress, result, error, error_code, attempts,

@@ -84,6 +84,11 @@ WHERE id = $1 AND (acl = '{}' OR acl && $5::text[])
        CASE WHEN $6::text IS NULL THEN origin_mark ELSE $7 END)
 RETURNING tenant_id
 """
+MARKED = (
+    "SELECT id AS document_id, source_document_id, content_sha256, origin, origin_mark FROM source_documents"
+)
+MARKS = f"{MARKED} WHERE tenant_id = $1 AND origin = $2"
+MARK = f"{MARKED} WHERE tenant_id = $1 AND source_document_id = $2"
 # Two changes of one document take turns.
 METADATA = """
 SELECT metadata FROM source_documents WHERE id = $1 AND (acl = '{}' OR acl && $2::text[]) FOR UPDATE
@@ -97,6 +102,17 @@ STILL_THERE = "SELECT id FROM source_documents WHERE id = ANY($1) FOR SHARE"
 class StoredVersion:
     document_id: UUID
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a document comes from, and that place's sign of a change as it was when it was taken in."""
+
+    document_id: UUID
+    source_document_id: str
+    content_sha256: bytes
+    origin: str | None
+    origin_mark: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +269,18 @@ async def describe(
     if readers is not None:
         await scope.replace_readers(connection, tenant_id, document_id, readers)
     return True
+
+
+async def marks(connection: Connection, tenant_id: UUID, origin: str) -> dict[str, Mark]:
+    """All documents of one origin, by name, closed ones too."""
+    rows = await connection.fetch(MARKS, tenant_id, origin)
+    return {row["source_document_id"]: Mark(**row) for row in rows}
+
+
+async def mark(connection: Connection, tenant_id: UUID, source_document_id: str) -> Mark | None:
+    """Where the document of that name comes from; None if there is none."""
+    row = await connection.fetchrow(MARK, tenant_id, source_document_id)
+    return Mark(**row) if row else None
 
 
 async def change(

@@ -19,6 +19,10 @@ RETRIEVAL = "SELECT settings -> 'retrieval' FROM tenants WHERE id = $1 FOR UPDAT
 SET_RETRIEVAL = """
 UPDATE tenants SET settings = jsonb_set(settings, '{retrieval}', $2::jsonb) WHERE id = $1
 """
+INGESTION = "SELECT settings -> 'ingestion' FROM tenants WHERE id = $1"
+SET_INGESTION = """
+UPDATE tenants SET settings = jsonb_set(settings, '{ingestion}', $2::jsonb) WHERE id = $1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +75,13 @@ async def retrieval(connection: Connection, tenant_id: UUID) -> dict[str, Any]:
 async def set_retrieval(connection: Connection, tenant_id: UUID, settings: Mapping[str, Any]) -> None:
     """Replace the tenant's own `fusion`, `vector_weight`, `k1` and `b`; what is left out is the default."""
     await connection.execute(SET_RETRIEVAL, tenant_id, dict(settings))
+
+
+async def ingestion(connection: Connection, tenant_id: UUID) -> dict[str, Any]:
+    """What the tenant has of its own of ingestion's settings."""
+    return await connection.fetchval(INGESTION, tenant_id) or {}
+
+
+async def set_ingestion(connection: Connection, tenant_id: UUID, settings: Mapping[str, Any]) -> None:
+    """Replace them; what is left out is the service's default."""
+    await connection.execute(SET_INGESTION, tenant_id, dict(settings))

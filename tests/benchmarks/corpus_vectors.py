@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.chunk import chunk_document
+from rag.chunking import chunk_document
 from rag.models.minilm import WEIGHTS_SHA256, MiniLMEmbeddings
 from rag.parse import parse
 from tests.benchmarks.data import DATA, ROOT

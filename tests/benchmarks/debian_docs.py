@@ -24,7 +24,7 @@ from functools import cache
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from rag.chunk import chunk_document
+from rag.chunking import chunk_document
 from rag.documents import ParsedDocument
 from rag.errors import GroundworkError
 from rag.models.minilm import MiniLMEmbeddings

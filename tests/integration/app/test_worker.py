@@ -7,11 +7,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from app.maintenance import MAINTAIN, SCHEDULE, MaintenanceHandler
 from app.worker import Handler, Report, Worker, backoff, running
 from db.addresses import DatabaseLogins
 from db.notifications import listen
 from db.pool import Database
-from db.repositories import jobs
+from db.repositories import jobs, schedules
 from db.repositories.jobs import CHANNEL, Claim, Job, JobState, NewJob
 from rag.errors import InvalidInputError, QuarantinedError, UnavailableError
 
@@ -54,6 +55,10 @@ async def until(
 
 def is_final(job: Job) -> bool:
     return job.state.is_final
+
+
+def has_run(job: Job) -> bool:
+    return job.attempts > 0 and job.state is not JobState.RUNNING
 
 
 def failing(*errors: Exception) -> Handler:
@@ -183,3 +188,17 @@ async def test_a_worker_that_is_stopped_gives_back_what_it_holds(
 def test_the_back_off_doubles_up_to_ten_minutes() -> None:
     for attempts, seconds in [(1, 5), (2, 10), (4, 40), (30, 600)]:
         assert 0.75 * seconds <= backoff(attempts).total_seconds() <= 1.25 * seconds
+
+
+async def test_every_tenant_is_tidied_up_when_its_hour_has_come(
+    database: Database, logins: DatabaseLogins, tenant_id: UUID
+) -> None:
+    handler = MaintenanceHandler(database, keep_versions=1, keep_jobs=timedelta(days=1))
+    async with database.system() as connection:
+        await schedules.ensure(connection, SCHEDULE)
+        assert await schedules.tick(connection) >= 1
+    async with database.tenant(tenant_id) as connection:
+        (job,) = await jobs.page(connection, tenant_id, kinds=[MAINTAIN], limit=1)
+    async with working(database, logins, MAINTAIN, handler):
+        job = await until(database, tenant_id, job.id, has_run)
+    assert (job.state, job.result, job.error) == (JobState.SUCCEEDED, {"versions_pruned": 0}, None)

@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import subprocess
@@ -5,6 +6,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -58,7 +61,7 @@ def test_a_question_is_answered_with_its_source(data_dir: Path, documents: Path)
 
 
 def test_files_that_fail_are_named_and_the_rest_goes_in(data_dir: Path, tmp_path: Path) -> None:
-    (tmp_path / "fine.txt").write_text("All is well.")
+    (tmp_path / "fine.txt").write_text("All is well in here.")
     (tmp_path / "empty.txt").write_text("")
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
     result = run("ingest_documents.py", str(tmp_path), str(tmp_path / "missing.txt"), data_dir=data_dir)
@@ -77,3 +80,75 @@ def test_two_files_of_one_name_are_refused(data_dir: Path, documents: Path) -> N
 def test_migrating_says_that_it_is_done(data_dir: Path) -> None:
     result = run("migrate.py", data_dir=data_dir)
     assert (result.returncode, result.stdout.strip()) == (0, "The database is at the newest version.")
+
+
+def as_json(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert result.stdout, result.stderr
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_a_sync_takes_in_what_differs_and_prunes_what_has_gone(data_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "handbook"
+    folder.mkdir()
+    for name in ("apples", "pears", "plums"):
+        (folder / f"{name}.txt").write_text(f"The {name} stand in the cellar.")
+
+    def sync(*options: str) -> subprocess.CompletedProcess[str]:
+        return run("ingest_documents.py", "sync", str(folder), "--json", *options, data_dir=data_dir)
+
+    planned = as_json(sync("--dry-run"))
+    assert planned["plan"]["added"] == ["apples.txt", "pears.txt", "plums.txt"]
+    assert planned["documents"] == []
+    assert as_json(sync())["counts"] == {"ingested": 3}
+    (folder / "pears.txt").write_text("The pears have been eaten.")
+    (folder / "plums.txt").unlink()
+    (folder / "quinces.txt").write_text("The quinces are still hard.")
+    changed = as_json(sync())
+    assert [changed["plan"][part] for part in ("added", "changed", "unchanged", "removed")] == [
+        ["quinces.txt"],
+        ["pears.txt"],
+        ["apples.txt"],
+        ["plums.txt"],
+    ]
+    assert changed["counts"] == {"ingested": 2}
+    assert as_json(sync("--prune"))["counts"] == {"removed": 1}
+    for path in folder.iterdir():
+        path.unlink()
+    refused = sync("--prune")
+    assert (refused.returncode, "--yes" in refused.stderr) == (2, True)
+    assert as_json(sync("--prune", "--yes"))["counts"] == {"removed": 3}
+
+
+def test_what_failed_is_shown_and_tried_again(data_dir: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "torn.pdf"
+    broken.write_bytes(b"%PDF-1.7 and then nothing")
+    assert run("ingest_documents.py", "add", str(broken), data_dir=data_dir).returncode == 1
+    shown = as_json(run("ingest_documents.py", "status", "--json", data_dir=data_dir))
+    (job,) = [job for job in shown["jobs"] if job["source_document_id"] == "torn.pdf"]
+    assert job["state"] == "failed"
+    again = run("ingest_documents.py", "retry", job["id"], data_dir=data_dir)
+    assert again.returncode == 1
+    assert "failed: torn.pdf: " in again.stdout
+    missing = run("ingest_documents.py", "cancel", str(uuid4()), data_dir=data_dir)
+    assert (missing.returncode, "there is no job" in missing.stderr) == (1, True)
+    one = run("ingest_documents.py", "status", job["id"], data_dir=data_dir)
+    assert "attempts: 1 of 5" in one.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sync", "ftp://host/x"], "ftp://"),
+        (["sync", "https://127.0.0.1/"], "127.0.0.1"),
+        (["sync", "/nonexistent/folder"], "/nonexistent/folder"),
+        (["retry"], "required"),
+        (["cancel", "not-a-uuid"], "not-a-uuid"),
+        (["add"], "PATH"),
+    ],
+)
+def test_wrong_usage_is_named(data_dir: Path, arguments: list[str], said: str) -> None:
+    result = run("ingest_documents.py", *arguments, data_dir=data_dir)
+    assert result.returncode != 0
+    assert said in result.stderr + result.stdout
+    assert "Traceback" not in result.stderr

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.chunk import chunk_document
+from rag.chunking import chunk_document
+from rag.chunking.measure import CHARACTERS_PER_TOKEN
 from rag.documents import Chunk, PageSpan, ParsedDocument
 from rag.embedding_text import embedding_text
 from rag.models.minilm import MiniLMEmbeddings
@@ -27,6 +28,7 @@ def check(document: ParsedDocument, chunks: list[Chunk], tokenizer: Tokenizer, t
         assert chunk.index == number
         assert chunk.text == document.text[chunk.start : chunk.end] == chunk.text.strip() != ""
         assert chunk.token_count == len(tokenizer.token_spans(chunk.text)) <= target
+        assert len(chunk.text) <= target * CHARACTERS_PER_TOKEN
         assert not document.text[covered : chunk.start].strip()
         assert chunk.end > covered
         covered = chunk.end
@@ -70,6 +72,15 @@ def test_a_heading_is_never_the_end_of_a_chunk() -> None:
     document = markdown("First one two three.\n\n#### Next\n\nSecond one two three.\n")
     chunks = chunk_document(document, tokenizer=WORDS, target_tokens=10, overlap_tokens=5)
     assert [chunk.text for chunk in chunks] == ["First one two three.", "#### Next\n\nSecond one two three."]
+
+
+def test_nothing_is_repeated_before_a_heading() -> None:
+    document = markdown("First one two three four. One two.\n\n#### Next\n\nSecond one two three four.\n")
+    chunks = chunk_document(document, tokenizer=WORDS, target_tokens=14, overlap_tokens=3)
+    assert [chunk.text for chunk in chunks] == [
+        "First one two three four. One two.",
+        "#### Next\n\nSecond one two three four.",
+    ]
 
 
 def test_a_long_sentence_is_cut_so_that_its_heading_is_not_alone() -> None:

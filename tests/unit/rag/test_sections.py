@@ -1,5 +1,5 @@
 from rag.parse.markdown import parse_markdown
-from rag.sections import group_sections, split_sections
+from rag.sections import Section, group_sections, sections_within, split_sections
 from tests.unit.rag.tokenizers import WordTokenizer
 
 
@@ -22,6 +22,27 @@ def test_sections_carry_the_headings_above_them() -> None:
         (4, ("A", "B", "D"), True),
         (2, ("A", "C"), False),
         (1, ("E",), False),
+    ]
+
+
+def test_a_break_ends_what_a_heading_says_but_not_what_stands_above_the_next_one() -> None:
+    source = "# Deck\n## One\ntext\n\funtitled\n\f## Three\ntext\n"
+    breaks = [at + 1 for at, sign in enumerate(source) if sign == "\f"]
+    sections = split_sections(parse_markdown(source.replace("\f", "\n")), breaks=breaks)
+    assert [(section.path, source[section.start : section.end]) for section in sections] == [
+        (("Deck",), "# Deck\n"),
+        (("Deck", "One"), "## One\ntext\n\f"),
+        ((), "untitled\n\f"),
+        (("Deck", "Three"), "## Three\ntext\n"),
+    ]
+
+
+def test_sections_are_cut_to_a_part_of_the_document() -> None:
+    source = "# A\ntext\n# B\nmore\n"
+    sections = split_sections(parse_markdown(source))
+    assert sections_within(source, sections, source.index("text"), source.index("\nmore")) == [
+        Section(start=4, body=4, end=9, level=1, path=("A",), has_text=True),
+        Section(start=9, body=12, end=12, level=1, path=("B",), has_text=False),
     ]
 
 
