@@ -186,7 +186,10 @@ async def test_closing_ends_what_is_being_read(order: Order, tmp_path: Path) -> 
 async def test_closing_during_a_start_leaves_no_child(order: Order) -> None:
     async with open_sandbox(LIMITS, processes=1, parser=OBEY) as sandbox:
         reading = asyncio.create_task(text_of(sandbox, order("say early")))
-        await asyncio.sleep(0.01)
+        for _ in range(1000):
+            if psutil.Process().children():
+                break
+            await asyncio.sleep(0.002)
         assert psutil.Process().children() != []
     with pytest.raises(UnavailableError):
         await reading
