@@ -21,7 +21,7 @@ from rag.parse.rst_writer import RstWriter
 from rag.parse.text import parse_plain
 from rag.parse.types import FileType
 
-_MAX_LENGTH = 1_000_000  # characters; docutils reads some 50,000 a second
+_MAX_LENGTH = 1_000_000  # characters; docutils reads 25,000 a second of a file that long
 _MAX_LINE = 10_000  # characters; also the limit that docutils sets itself
 # docutils looks for the end of each mark in the rest of its paragraph: marks times characters, in all. The
 # largest of 8,000 real files has 3 million; 100 million take seconds.

@@ -1,6 +1,6 @@
 """How common pairs of letters are in the languages of the Latin script, and in technical English.
 
-Counted in the first article of the Universal Declaration of Human Rights in some 200 languages (half of the
+Counted in the first article of the Universal Declaration of Human Rights in 177 languages (half of the
 weight, each language the same), Wikipedia in English, German and Spanish (a quarter), and technical guides in
 English with code (a quarter). `tests.benchmarks.quality.letter_pairs` counts them anew.
 """

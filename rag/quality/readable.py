@@ -26,7 +26,6 @@ MIN_SCORE = 5.0  # good text of any language has 5.2 or more, 98 of 100 with exc
 _FEW_PAIRS = 20  # enough if the score is lower still and the block is hardly wordy
 _LOW_SCORE = 4.5
 _HARDLY_WORDY = 0.6
-_MIN_LETTERS_USED = 7  # different ones; sequences of DNA have four
 _CROSSES = 3  # different "words", such as x and o
 _MIN_LENGTH = 5.3  # characters of a word and a space on average; abbreviations are shorter, languages longer
 _NO_WORDS = re.compile(  # a molecule, in SMILES; an empty value
@@ -88,17 +87,15 @@ def _is_special(block: str, least: float) -> bool:
 def pair_score(runs: Sequence[str]) -> tuple[float, int]:
     """How common the pairs of letters in the different Latin words are on average, and their number.
 
-    No pairs if most words are in another script or are abbreviations, or if they have few letters among them.
+    No pairs if most words are in another script or are abbreviations.
     """
     words = [word for word in set(runs) if _SHORT < len(word) < _LONG and word.isalpha()]
-    text = " ".join(words)
-    if not text.isascii():
-        latin = [word for word in words if _LATIN.fullmatch(word)]
-        if 2 * len(latin) < len(words):
-            return 0.0, 0
-        text = _ACCENTS.sub("", unicodedata.normalize("NFD", " ".join(latin)))
-    if len(set(text.lower())) <= _MIN_LETTERS_USED or len(text) < _MIN_LENGTH * len(words):
+    latin = [word for word in words if word.isascii() or _LATIN.fullmatch(word)]
+    text = " ".join(latin)
+    if 2 * len(latin) < len(words) or len(text) < _MIN_LENGTH * len(latin):
         return 0.0, 0
+    if not text.isascii():
+        text = _ACCENTS.sub("", unicodedata.normalize("NFD", text))
     codes = np.frombuffer(text.encode("ascii", "replace"), np.uint8)
     scores = pair_scores()[codes[:-1], codes[1:]]
     counted = scores[scores >= 0]

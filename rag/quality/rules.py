@@ -43,8 +43,8 @@ class QualityRules:
         min_letters: Letters and digits that a document has at least; one of Chinese, Japanese or Korean
             counts as three. Ten are a heading of two words.
         max_broken_words: Of the words, those with characters that come from a wrong encoding, from a font
-            without a character map or from damage. German in a wrong encoding has 4 % to 15 %, a text whose
-            dashes alone are broken 1.6 %.
+            without a character map or from damage. Of German in a wrong encoding 5 % to 15 % are, of a text
+            whose dashes alone are broken 1.6 %.
         max_unreadable: Of the text, what looks neither like words of any language nor like code. More than a
             third of a good one may be formulas or tables of codes.
         max_encoded: Of the text, what is Base64, hexadecimal, escape sequences or compressed code.

@@ -18,8 +18,7 @@ SCRIPT = "".join(
 )
 STYLES = "".join(f".c{n}{{margin:0;padding:{n}px;color:#fa{n:02}1c}}" for n in range(60))
 ADDRESSES = "\n".join(
-    f"https://docs.example.com/en-us/windows-server/administration/performance-tuning/part-{n}"
-    for n in range(30)
+    f"https://docs.example.com/api/v2/2024/03/{n:02}/performance-tuning-of-servers" for n in range(30)
 )
 NAMES = "\n".join(
     f"com.example.application.configuration.ServiceConnectionFactoryBuilderImplementation{n}"
@@ -62,6 +61,7 @@ def test_data_for_machines(text: str) -> None:
         "\n".join("12 34 56 78 90 11 22 33" for _ in range(3)),
         f"colour: #3fa9d2, version: 1f3a9c, {ENGLISH}",
         CHINESE * 3,
+        json.dumps({f"reading{n}": n * 17 for n in range(99)}, separators=(",", ":")),
         json.dumps({f"key{n}": {"title": ENGLISH[n : n + 60], "price": n} for n in range(20)}),
     ],
     ids=lambda text: text[:20],

@@ -74,12 +74,28 @@ def test_characters_that_mean_nothing(broken: str, cause: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("language", "written", "read"), [("zh", "utf-8", "gbk"), ("zh", "gbk", "big5"), ("ko", "utf-8", "cp949")]
+)
+def test_ideographs_and_syllables_that_nobody_uses(language: str, written: str, read: str) -> None:
+    text = LANGUAGES[language].encode(written, "ignore").decode(read, "ignore")
+    messages = {issue.rule: issue.message for issue in check_quality(plain(text))}
+    assert "hardly ever used" in messages[QualityRule.WRONG_ENCODING]
+
+
+def test_latin_words_with_cyrillic_letters_inside() -> None:
+    assert QualityRule.WRONG_ENCODING in broken_rules(
+        "Grün für müde Füße".encode().decode("cp1251", "replace")
+    )
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "\n".join(
             f"\uf0b7 {word} belongs to what is delivered" for word in ("Cable", "Case", "Manual", "Strap")
         ),
-        "\x1b[32mINFO\x1b[0m server started on port 8000\n\x1b[31mERROR\x1b[0m disk is full, stopping",
+        "\x1b[32mINFO\x1b[0m server started\n\x1b[31mERROR\x1b[0m disk is full\n\x1b[33mWARN\x1b[0m stopping",
+        "«\xa0La liberté\xa0», «\xa0l’égalité\xa0», «\xa0la fraternité\xa0», «\xa0été\xa0»\xa0: voilà\xa0!",
         ".\n├── src\n│   ├── main.py\n│   └── util.py\n├── tests\n└── README.md\n" * 3,
         "Er sagte „Ärger“ und „Ö“ – dann „Ü“. MAÑANA” y “CORAZÓN” – É… A»",
         "Windows®XP, Cisco®IOS, 20 °C, 5 µm, m²·K, a ± b, «à», ½ l, col·legi, il·lusió, Å–Ö, l´acqua",

@@ -11,6 +11,7 @@ PLACEHOLDER = [QualityRule.PLACEHOLDER]
     [
         "404 Not Found\n\nnginx/1.24.0",
         "HTTP Error 503. The service is unavailable.",
+        "Error 520\n\nshop.example.com",
         "403 - Forbidden\n\nYou don’t have permission to access /private.\nApache/2.4 Port 443",
         "**Access Denied**\n\nReference #18.2f3c1402.1700000000.1a2b3c4d",
         "We're sorry, but the page you requested could not be found.\n\nCheck the URL or go back.",
@@ -63,6 +64,7 @@ game takes half an hour.
         GAME,
         "Status codes\n\n404: no such order\n409: the order was changed by another\n429: too many requests",
         "400.01 | 12.50 | 404.00",
+        "from defusedxml import dtdforbidden",
         "500 g flour\n4 eggs\n1 l milk\npinch of salt\n\nMix, rest for twenty minutes, and fry in butter.",
         "Contact\nSupport\nTerms\n\nShort letter, with three words at the top that menus have too.",
         f"404 Not Found\n\n{ENGLISH}",

@@ -4,11 +4,12 @@ import pytest
 
 from rag.quality import QualityRule
 from tests.unit.rag.quality.texts import (
-    CHINESE,
     ENGLISH,
     GERMAN,
     LANGUAGES,
+    RUSSIAN,
     SPANISH,
+    UKRAINIAN,
     broken_rules,
     exchanged,
     shifted,
@@ -87,7 +88,7 @@ CHEMISTRY = (
         CODE,
         JSON * 4,
         FORMULAS,
-        MOLECULES,
+        MOLECULES * 4,
         CHEMISTRY,
         "\n".join("\t".join(f"{a * b / 7:.3f}" for a in range(8)) for b in range(40)),
         "\n".join(f"| {a} | {a % 3} | {a % 7} |" for a in range(99)),
@@ -97,10 +98,12 @@ CHEMISTRY = (
         "\n".join(f"{_upper(3)}-{number}-{_upper(2)}" for number in range(1000, 1100)),
         "\n".join("".join(LETTERS.choices("ACGT", k=60)) for _ in range(30)),
         "\n".join(" ".join("".join(LETTERS.choices("acgt", k=10)) for _ in range(6)) for _ in range(30)),
+        " ".join(_upper(3) for _ in range(99)),
+        "\n".join(f"{_upper(6)}-{number}" for number in range(10_000, 10_060)),
         "HTTP XML HTML CSS SQL JSON YAML SSH TLS DNS TCP UDP VPN VPC SQS SNS RDS IAM KMS ELB CDN",
         "\n".join(f"Chapter {number} {'.' * 60} {number * 7}" for number in range(1, 20)),
         "r 1 = a ⋅ m 2 m 1 + m 2 = a 1 + m 1 m 2 ( \\frac ( a ) ( 1 + ( \\frac ( m_ ( 2 ) ) ) ) )",
-        "Party tonight 🎉🎉🎉 see you at 8 😀👍 bring 🍕🍕🍕🍕 and 🥤🥤🥤🥤🥤🥤",
+        "Party 🎉🎈🎁🎂🎶🎤 at 8 😀👍😎🤩😋 bring 🍕🌮🍔🍟🌭🥗🍦🍩🍪 and 🥤🍺🍷🍹🧃🍸 " * 5,
     ],
     ids=lambda text: text.strip()[:20],
 )
@@ -120,6 +123,7 @@ def test_too_little_text_is_not_judged(text: str) -> None:
     assert QualityRule.UNREADABLE not in broken_rules(text)
 
 
-def test_chinese_with_codes_is_not_judged_by_its_latin_words() -> None:
-    text = " ".join(f"{CHINESE[at : at + 20]} xzq wkrt bcdf ghjk" for at in range(0, 80, 20))
-    assert broken_rules(text) == []
+def test_text_in_another_script_is_not_judged_by_its_latin_words() -> None:
+    commands = " ".join(_upper(7).lower() for _ in range(30))
+    assert broken_rules(f"{RUSSIAN} {UKRAINIAN} {commands}") == []
+    assert broken_rules(commands) == UNREADABLE

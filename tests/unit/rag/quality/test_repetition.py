@@ -72,7 +72,9 @@ def test_records_are_compared_as_wholes() -> None:
     same, different = DocumentBuilder(), DocumentBuilder()
     for number in range(30):
         with different.record():
-            different.paragraph(f"id: {number}\nkind: sensor\nunit: degrees Celsius\nplace: main building")
+            different.paragraph(
+                f"id: {number}\nkind: sensor\nplace: main building, second floor, on the left"
+            )
         with same.record():
             same.paragraph("id: 1\nkind: sensor\nunit: degrees Celsius\nplace: main building")
     assert broken_rules(different.build("application/jsonl")) == []
@@ -98,4 +100,5 @@ def test_most_pages_hold_text(blank: int, expected: list[QualityRule]) -> None:
 
 
 def test_few_blank_pages_say_nothing() -> None:
-    assert broken_rules(_paged(["", "", "", ENGLISH])) == []
+    assert broken_rules(_paged(["", "", "", ENGLISH]), max_blank_pages=0.5) == []
+    assert broken_rules(_paged(["", "", "", "", ENGLISH]), max_blank_pages=0.5) == [QualityRule.BLANK_PAGES]
