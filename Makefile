@@ -7,7 +7,7 @@ PY := $(BIN)/python
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-slow lint format types bench bench-retrieval openapi lock migrate clean
+.PHONY: help run test test-unit test-slow lint format types bench bench-retrieval bench-ingest openapi lock migrate clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -42,6 +42,9 @@ bench: .venv/test.stamp  ## the benchmarks, as a table
 
 bench-retrieval: .venv/test.stamp  ## the benchmarks of search, beside other systems (an hour when first run)
 	$(PY) -m tests.benchmarks retrieval
+
+bench-ingest: .venv/test.stamp  ## the benchmarks of ingestion, beside other systems (half an hour)
+	$(PY) -m tests.benchmarks ingest
 
 openapi: .venv/test.stamp  ## write docs/openapi.json anew
 	$(PY) scripts/check_openapi.py --write

@@ -1,4 +1,4 @@
-"""Benchmarks as a table: all but search's, or those named; `retrieval` stands for those of search."""
+"""Benchmarks as a table: those named, or a few; `retrieval` and `ingest` stand for all of their kind."""
 
 import sys
 from importlib import import_module
@@ -7,13 +7,18 @@ from observability.logs import configure_logs
 from tests.benchmarks.report import print_table
 
 NAMES = ("embedder", "extractive", "citations", "answers", "service")
-RETRIEVAL = ("retrieval_quality", "retrieval_speed", "retrieval_peers")
+GROUPS = {
+    "retrieval": ("retrieval_quality", "retrieval_speed", "retrieval_peers"),
+    "ingest": tuple(
+        f"ingest_{part}" for part in ("documents", "quality", "privacy", "ocr", "pipeline", "load")
+    ),
+}
 
 
 def main() -> int:
     configure_logs(level="ERROR")
     failed = False
-    named = RETRIEVAL if sys.argv[1:] == ["retrieval"] else sys.argv[1:]
+    named = [part for name in sys.argv[1:] for part in GROUPS.get(name, (name,))]
     for name in named or NAMES:
         print(f"\n{name}")
         rows = import_module(f"tests.benchmarks.bench_{name}").run()

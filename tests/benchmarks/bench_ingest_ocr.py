@@ -32,7 +32,7 @@ MIN_CHARACTERS = 1000  # of a page: a shorter one says little
 _pdfium: Any = pypdfium2  # an untyped package
 
 
-def rows() -> list[BenchmarkRow]:
+def run() -> list[BenchmarkRow]:
     """The error rate over all pages together, and what else tells about it."""
     if not ocr_available():
         return []
@@ -82,4 +82,4 @@ def distance(left: str, right: str) -> int:
 
 
 if __name__ == "__main__":
-    print_table(rows())
+    print_table(run())

@@ -1,6 +1,6 @@
 """The quality gate: what it keeps back of a hundred broken documents, and that it lets all good ones in.
 
-    python -m tests.benchmarks.ingest_quality
+    python -m tests.benchmarks.bench_ingest_quality
 
 Limits were set on the even half of the sources; the broken documents that count are made of the odd half. The
 share of empty values, which is off by default, is limited here.

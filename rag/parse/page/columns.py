@@ -47,9 +47,10 @@ class Columns:
 
     def at(self, cell: Cell) -> int | None:
         """The one column that `cell` stands in; None when it reaches into several, or none."""
-        if self.has_labels and cell.left < self.zone and not cell.is_figure:
-            return 0
         met = [n for n in self.figures if overlap(self.spans[n], cell.span) > 0]
+        is_label = cell.left < self.label_end or (cell.left < self.zone and not met)
+        if self.has_labels and is_label and not cell.is_figure:
+            return 0
         return met[0] if len(met) == 1 else None
 
     def nearest(self, x: float) -> int:

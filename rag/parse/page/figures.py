@@ -3,10 +3,10 @@
 import re
 
 _CURRENCY = r"(?:(?:US|C|CA|A|AU|HK|NZ|S)?\$|[€£¥₩₹]|USD|EUR|GBP|CHF|Rs\.?)"
+_NUMBER = r"(?:(?:\d{1,3}(?:[,.'’\u00a0\u202f ]\d{2,3})+|\d+)(?:[.,]\d+)?|[.,]\d+)(?:[eE][-+−]?\d+)?"
 _FIGURE = re.compile(
-    r"[(\[]?[-+−–<>≈~±]?\s*" + _CURRENCY + r"?\s*[-+−–(]*\s*"
-    r"(?:\d{1,3}(?:[,.'’\u00a0\u202f ]\d{2,3})+|\d+)?(?:[.,]\d+)?(?:[eE][-+−]?\d+)?"
-    r"\s*[)\]]?\s*(?:%|‰|x|bps?|pts?)?\s*[)\]]?\s*(?:[*†‡]+|\(\w\))?"
+    r"[(\[]?[-+−–<>≈~±]?\s*" + _CURRENCY + r"?\s*[-+−–(]*\s*" + _NUMBER + r"\s*[)\]]?\s*"
+    r"(?:%|‰|x|bps?|pts?)?\s*[)\]]?\s*(?:[*†‡]+|\(\w\))?"
 )
 _NONE = re.compile(_CURRENCY + r"?\s*[-–—−]+\s*%?|n/?[am]|nm|\*+", re.IGNORECASE)
 _YEAR = re.compile(r"(?:fy|fiscal|q[1-4])?\s*[’']?(?:19|20)\d\d[ae]?\s*(?:[*†‡]+|\(\w\))?", re.IGNORECASE)
@@ -20,7 +20,7 @@ def is_figure(text: str) -> bool:
     text = text.strip()
     if _NONE.fullmatch(text):
         return True
-    return any(map(str.isdigit, text)) and _FIGURE.fullmatch(text) is not None
+    return _FIGURE.fullmatch(text) is not None
 
 
 def is_year(text: str) -> bool:

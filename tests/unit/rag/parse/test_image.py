@@ -92,7 +92,7 @@ def test_frames_have_a_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert document.warnings == ("only the first 2 of 3 pages were read",)
 
 
-@pytest.mark.parametrize("side", [9_500, 40_000])
+@pytest.mark.parametrize("side", [9_200, 9_500, 40_000])
 def test_a_picture_that_inflates_is_refused(
     side: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

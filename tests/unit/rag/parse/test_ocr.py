@@ -32,7 +32,7 @@ def test_dark_words_on_coloured_paper_are_read() -> None:
 
 @needs_tesseract
 def test_small_pictures_from_a_screen_are_read() -> None:
-    assert ocr_image(picture(*LINES, size=(700, 260), height=15)).split() == " ".join(LINES).split()
+    assert ocr_image(picture(*LINES, size=(600, 220), height=12)).split() == " ".join(LINES).split()
 
 
 @needs_tesseract

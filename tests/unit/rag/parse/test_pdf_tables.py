@@ -102,6 +102,12 @@ def test_years_may_be_a_header() -> None:
     assert tables_of(parse_pdf(drawn_pdf(grid(XS, YS) + cells(rows)))) == [rows]
 
 
+def test_a_row_as_wide_as_the_table_is_not_repeated() -> None:
+    rules = grid(XS, YS[:2]) + grid((72, 440), YS[1:3]) + grid(XS, YS[2:])
+    rows = [["Name", "Unit", "Price"], ["Metal", "", ""], ["Nail", "kg", "3"]]
+    assert tables_of(parse_pdf(drawn_pdf(rules + cells(rows)))) == [rows]
+
+
 def test_sides_may_be_open() -> None:
     rules = "".join(rule(72, y, 440, y) for y in YS) + "".join(rule(x, 700, x, 640) for x in XS[1:-1])
     rows = [["Name", "Unit", "Price"], ["Nail", "kg", "3"], ["Screw", "box", "7"]]
@@ -203,7 +209,7 @@ def test_two_tables_below_each_other_stay_two() -> None:
 def test_a_header_between_two_tables_parts_them() -> None:
     first = [("Sales", "100", "110"), ("Costs", "60", "70"), ("Profit", "40", "40")]
     page = (
-        statement(first, top=700) + text(340, 650, "Quarters of the second year") + statement(first, top=636)
+        statement(first, top=700) + text(372, 650, "Quarters of the second year") + statement(first, top=636)
     )
     assert [table[0][1:] for table in tables_of(parse_pdf(drawn_pdf(page)))] == [
         ["", ""],

@@ -1,0 +1,130 @@
+"""How fast chunks with their vectors go in, with all indexes, beside other systems on the same server.
+
+The AWS guides' chunks, repeated with a mark of their own until there are as many as asked for (argument
+`CHUNKS` in the environment; 100,000 by default). Ours go in document by document, as ingestion stores them:
+under row-level security, with BM25, the HNSW index and the statistics kept in step, each commit on disk. The
+peers load in batches and build their indexes at the end, as their documentation has it.
+"""
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from hashlib import sha256
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from db.addresses import DatabaseLogins
+from db.bootstrap import prepare
+from db.embedded import embedded_postgres
+from db.embedding_spaces import ensure_embedding_space
+from db.migrate import migrate
+from db.pool import open_database
+from db.repositories import tenants
+from db.repositories.spaces import Space
+from db.stores import PostgresSourceStore
+from rag.documents import Chunk
+from rag.models.registry import LOCAL_EMBEDDINGS
+from rag.ports import NewVersion, SourceLabels, Writer
+from tests.benchmarks.corpus_vectors import AwsChunk, load_aws_chunks, load_vectors
+from tests.benchmarks.peers.run import PEERS, run_peer
+from tests.benchmarks.peers.shell import Corpus, write_corpus
+from tests.benchmarks.report import BenchmarkRow, at_least, for_information
+
+CHUNKS = int(os.environ.get("CHUNKS", "100000"))
+WRITERS = 4  # at a time: one waits for the disk while another computes
+NOISE = 0.02  # of a repeated chunk's vector, so that no two are the same
+
+Vectors = NDArray[np.float32]
+
+
+def run() -> list[BenchmarkRow]:
+    chunks, vectors = _corpus()
+    with tempfile.TemporaryDirectory() as temporary:
+        Path(temporary).chmod(0o755)
+        return asyncio.run(_compare(Path(temporary), chunks, vectors))
+
+
+def _corpus() -> tuple[list[AwsChunk], Vectors]:
+    originals = load_aws_chunks()
+    known = load_vectors([chunk.text for chunk in originals])
+    rng = np.random.default_rng(0)
+    chunks, parts = [], []
+    for turn in range(-(-CHUNKS // len(originals))):
+        chunks += [
+            AwsChunk(f"{turn}/{c.document_id}", c.title, c.heading_path, f"{c.text}\nCopy {turn}.")
+            for c in originals
+        ]
+        noisy = known + rng.normal(size=known.shape).astype(np.float32) * NOISE
+        parts.append(noisy / np.linalg.norm(noisy, axis=1, keepdims=True))
+    return chunks[:CHUNKS], np.concatenate(parts)[:CHUNKS].astype(np.float32)
+
+
+async def _compare(folder: Path, chunks: list[AwsChunk], vectors: Vectors) -> list[BenchmarkRow]:
+    texts = [" ".join([chunk.title, *chunk.heading_path, chunk.text]) for chunk in chunks]
+    write_corpus(folder / "corpus", Corpus(texts, vectors, texts[:1], vectors[:1]))
+    async with embedded_postgres(folder / "postgres") as address:
+        ours = await _ours(await prepare(address, database="ours"), chunks, vectors)
+        rates = {}
+        for peer in PEERS:
+            result = await asyncio.to_thread(run_peer, peer, address.admin_dsn(), folder / "corpus")
+            rates[peer] = result.rows_per_second
+    return [
+        for_information("chunks", len(chunks)),
+        for_information("ours", ours, "/s"),
+        *(for_information(peer, rate, "/s") for peer, rate in rates.items()),
+        at_least("ours over the fastest peer", ours / max(rates.values()), 2),
+    ]
+
+
+async def _ours(logins: DatabaseLogins, chunks: Sequence[AwsChunk], vectors: Vectors) -> float:
+    await migrate(logins.owner)
+    space_id = await ensure_embedding_space(logins.owner, model=LOCAL_EMBEDDINGS, dimensions=384)
+    versions = list(_versions(chunks, vectors))
+    async with open_database(logins, app_connections=WRITERS) as database:
+        async with database.system() as connection:
+            tenant = await tenants.ensure(connection, slug="default", name="Default")
+        store = PostgresSourceStore(database, Space(space_id, LOCAL_EMBEDDINGS, 384))
+
+        async def write() -> None:
+            while versions:
+                await store.add_version(Writer(tenant.id), versions.pop())
+
+        began = time.perf_counter()
+        await asyncio.gather(*(write() for _ in range(WRITERS)))
+        return len(chunks) / (time.perf_counter() - began)
+
+
+def _versions(chunks: Sequence[AwsChunk], vectors: Vectors) -> list[NewVersion]:
+    versions: list[NewVersion] = []
+    for name, members in groupby(enumerate(chunks), key=lambda item: item[1].document_id):
+        rows, parts = zip(*members, strict=True)
+        versions.append(_version(name, parts, vectors[list(rows)]))
+    return versions
+
+
+def _version(name: str, parts: Sequence[AwsChunk], vectors: Vectors) -> NewVersion:
+    chunks, at = [], 0
+    for index, part in enumerate(parts):
+        end = at + len(part.text)
+        chunks.append(Chunk(index, part.text, at, end, len(part.text) // 4, part.heading_path))
+        at = end + 1
+    text = "\n".join(part.text for part in parts)
+    return NewVersion(
+        labels=SourceLabels(name),
+        title=parts[0].title,
+        mime_type="text/markdown",
+        content_sha256=sha256(text.encode()).digest(),
+        reading_sha256=sha256(name.encode()).digest(),
+        byte_size=len(text.encode()),
+        text=text,
+        chunks=tuple(chunks),
+        text_digests=tuple(sha256(part.text.encode()).digest() for part in parts),
+        vectors=tuple(vectors.tolist()),
+        language="en",
+        languages=("en",) * len(parts),
+    )
