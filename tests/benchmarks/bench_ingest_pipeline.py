@@ -124,7 +124,7 @@ def _copy(folder: Path, share: float) -> Path:
 
 
 def _settings(data_dir: Path) -> Settings:
-    return Settings(_env_file=None, data_dir=data_dir, sample_documents=False)  # type: ignore[call-arg]
+    return Settings(_env_file=None, data_dir=data_dir, sample_documents=False)
 
 
 async def _sync(services: Services, folder: Path) -> list[Synced]:

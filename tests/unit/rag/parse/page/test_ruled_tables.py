@@ -9,7 +9,9 @@ from rag.parse.page.ruled_tables import ruled_tables
 def layout(rows: Sequence[Sequence[str]], *, extra: Sequence[Rule] = ()) -> Layout:
     """A grid of cells of 100 by 20 points; each word is a line of the text."""
     height, width = len(rows), len(rows[0])
-    words, lines, at = [], [], 0
+    words: list[Word] = []
+    lines: list[Line] = []
+    at = 0
     for row, cells in enumerate(rows):
         for column, text in enumerate(cells):
             box = Box(100 * column + 10, -20 * row - 15, 100 * column + 60, -20 * row - 5)
