@@ -6,6 +6,10 @@ RUN python -m venv .venv \
  && .venv/bin/python -m pip install --no-cache-dir --no-deps --require-hashes -r requirements/run.txt
 
 FROM python:3.12-slim
+# Reads images and scanned pages.
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends tesseract-ocr \
+ && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --create-home --home-dir /var/lib/groundwork groundwork
 WORKDIR /srv/groundwork
 COPY --from=build /srv/groundwork/.venv .venv

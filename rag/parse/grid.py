@@ -50,11 +50,12 @@ def write_table(
         rows_are_records: Each body row is a record too.
     """
     width = max(map(len, rows), default=0)
-    while len(rows) > 1 and _is_title(rows[0], merged, width):
-        builder.paragraph(" ".join("".join(rows[0]).split()))
-        rows = rows[1:]
-        merged = [area.moved(1) for area in merged if area.top > 0]
-        header_rows = None if header_rows is None else max(0, header_rows - 1)
+    titles = _title_rows(rows, merged, width)
+    for row in rows[:titles]:
+        builder.paragraph(" ".join("".join(row).split()))
+    rows = rows[titles:]
+    merged = [area.moved(titles) for area in merged if area.top >= titles]
+    header_rows = None if header_rows is None else max(0, header_rows - titles)
     if is_mostly_blank(width * len(rows), sum(bool(cell) for row in rows for cell in row)):
         lines = (" | ".join(" ".join(cell.split()) for cell in row if cell.strip()) for row in rows)
         builder.paragraph("\n".join(line for line in lines if line))
@@ -71,10 +72,17 @@ def is_mostly_blank(cells: int, filled: int) -> bool:
     return cells > _PADDED and cells > _SPARSE * filled
 
 
-def _is_title(row: Sequence[str], merged: Sequence[Area], width: int) -> bool:
-    return width > 1 and any(
-        area.top == 0 and area.bottom == 1 and area.left == 0 and area.right >= width for area in merged
-    )
+def _title_rows(rows: Sequence[Sequence[str]], merged: Sequence[Area], width: int) -> int:
+    """How many rows at the top are one cell over the whole width; the last row is never one."""
+    if width <= 1:
+        return 0
+    whole = {
+        area.top for area in merged if area.bottom - area.top == 1 and area.left == 0 and area.right >= width
+    }
+    count = 0
+    while count < len(rows) - 1 and count in whole:
+        count += 1
+    return count
 
 
 def _tied_header_rows(rows: Sequence[Sequence[str]], merged: Sequence[Area]) -> int:
