@@ -128,8 +128,9 @@ class Worker:
                 log.exception("claim_failed")
                 claim = None
             if claim is None:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), IDLE_S)
+                with suppress(TimeoutError):  # wait_for would lose a cancellation that comes with the wake-up
+                    async with asyncio.timeout(IDLE_S):
+                        await self._wake.wait()
                 continue
             await self._run(claim)
 

@@ -202,3 +202,14 @@ async def test_every_tenant_is_tidied_up_when_its_hour_has_come(
     async with working(database, logins, MAINTAIN, handler):
         job = await until(database, tenant_id, job.id, has_run)
     assert (job.state, job.result, job.error) == (JobState.SUCCEEDED, {"versions_pruned": 0}, None)
+
+
+async def test_a_worker_that_is_woken_as_it_is_stopped_stops(database: Database, kind: str) -> None:
+    for turns in range(4):
+        wake = asyncio.Event()
+        async with asyncio.timeout(5):
+            async with running(Worker(database, {kind: failing()}, slots=2, wake=wake)):
+                await asyncio.sleep(0.1)
+                wake.set()
+                for _ in range(turns):
+                    await asyncio.sleep(0)
