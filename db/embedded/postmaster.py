@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from db.embedded.sockets import PORT, remove_socket_folder, renew_socket_folder
 from rag.errors import UnavailableError
 
 STOP_SECONDS = 60.0  # a fast shutdown writes one checkpoint
+RESEND_SECONDS = 0.5
 LOG_LIMIT = 10 * 2**20  # bytes; then it becomes `postgres.log.1` at the next start
 LOG_TAIL = 20  # lines in an error
 
@@ -99,8 +101,7 @@ def launch(
         try:
             return _wait_ready(folders, process, log_start, patience)
         except BaseException:
-            process.send_signal(signal.SIGQUIT)  # it has served nobody yet, so an abrupt end loses nothing
-            process.wait(STOP_SECONDS)
+            _end(process)
             raise
     except BaseException:
         remove_socket_folder(socket_dir, folders.account)
@@ -146,6 +147,24 @@ def _signal_and_wait(
         os.kill(postmaster.pid, number)
     with server_lock.held(Patience.of(STOP_SECONDS)):
         return
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a server that has served nobody yet, so that an abrupt end loses nothing.
+
+    In the background of a shell the signal is ignored until the server has a handler of its own: it is sent
+    again.
+    """
+    deadline = time.monotonic() + STOP_SECONDS
+    while True:
+        process.send_signal(signal.SIGQUIT)
+        try:
+            process.wait(RESEND_SECONDS)
+        except subprocess.TimeoutExpired:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 def _open_log(path: Path) -> int:
