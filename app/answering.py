@@ -60,7 +60,7 @@ class Answerer:
         database: Where they are stored.
         graph: The compiled answer graph.
         context: What every run shares; the scope is set for each.
-        embedding_model: Named in traces.
+        embedding_model: Gives the name of the model that searches use now, for traces.
         top_k: Passages to retrieve when a request doesn't say.
         timeout_s: Deadline of one answer in seconds.
         store_text: Whether question and answer may be stored.
@@ -72,7 +72,7 @@ class Answerer:
         graph: AnswerGraph,
         context: AnswerContext,
         *,
-        embedding_model: str,
+        embedding_model: Callable[[], str],
         top_k: int,
         timeout_s: float,
         store_text: bool,
@@ -190,7 +190,7 @@ class Answerer:
         return replace(
             self._blank_trace(run),
             answer=response.answer if self._store_text else None,
-            models={"chat": response.model_name, "embedding": self._embedding_model},
+            models={"chat": response.model_name, "embedding": self._embedding_model()},
             usage=response.usage.model_dump(),
             timings_ms={**response.timings_ms, "total": response.latency_ms},
             degraded=response.degraded,
@@ -213,7 +213,7 @@ class Answerer:
             ],
             prompt_version=PROMPT_VERSION,
             corpus_version=run.corpus_version,
-            models={"embedding": self._embedding_model},
+            models={"embedding": self._embedding_model()},
             usage={},
             timings_ms={},
             degraded=[],

@@ -31,7 +31,7 @@ from db.repositories.jobs import CHANNEL
 from feedback.collect import FeedbackCollector
 from graph.build import build_answer_graph
 from graph.state import AnswerContext
-from rag.ingest import Ingestor
+from rag.ingest import IngestionPolicy, Ingestor
 from rag.models.registry import (
     EmbeddingModel,
     LocalModels,
@@ -114,16 +114,7 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             relevance_floor=settings.relevance_floor,
         )
         if settings.role != "api":
-            handlers: dict[str, Handler] = {
-                INGEST: IngestHandler(
-                    database,
-                    spaces,
-                    policy,
-                    bucket=settings.documents_bucket,
-                    max_bytes=settings.max_upload_mb * MB,
-                ),
-                MAINTAIN: _maintenance(settings, database),
-            }
+            handlers = _handlers(settings, database, spaces, policy)
             await stack.enter_async_context(_working(settings, database, logins, handlers))
         yield Services(
             settings=settings,
@@ -132,7 +123,7 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             default_identity=identity,
             spaces=spaces,
             reranker=reranker,
-            answerer=_answerer(settings, database, context),
+            answerer=_answerer(settings, database, context, spaces),
             queue=IngestionQueue(database),
             feedback=FeedbackCollector(database),
         )
@@ -150,12 +141,24 @@ def _detector(settings: Settings) -> PersonalDataDetector:
     return local if settings.personal_data_detector == "local" else load_comprehend(local=local)
 
 
-def _maintenance(settings: Settings, database: Database) -> MaintenanceHandler:
-    return MaintenanceHandler(
-        database,
-        keep_versions=settings.keep_versions,
-        keep_jobs=timedelta(days=settings.keep_jobs_days),
-    )
+def _handlers(
+    settings: Settings, database: Database, spaces: Spaces, policy: IngestionPolicy
+) -> dict[str, Handler]:
+    """What a worker can do, by the kind of job."""
+    return {
+        INGEST: IngestHandler(
+            database,
+            spaces,
+            policy,
+            bucket=settings.documents_bucket,
+            max_bytes=settings.max_upload_mb * MB,
+        ),
+        MAINTAIN: MaintenanceHandler(
+            database,
+            keep_versions=settings.keep_versions,
+            keep_jobs=timedelta(days=settings.keep_jobs_days),
+        ),
+    }
 
 
 @asynccontextmanager
@@ -200,12 +203,12 @@ async def prepare_schema(logins: DatabaseLogins, embedding: EmbeddingModel) -> N
         await reindex_words(database)
 
 
-def _answerer(settings: Settings, database: Database, context: AnswerContext) -> Answerer:
+def _answerer(settings: Settings, database: Database, context: AnswerContext, spaces: Spaces) -> Answerer:
     return Answerer(
         database,
         build_answer_graph(),
         context,
-        embedding_model=settings.embedding_model,
+        embedding_model=lambda: spaces.current.model.name,
         top_k=settings.top_k,
         timeout_s=settings.request_timeout_s,
         store_text=settings.store_text,

@@ -43,7 +43,7 @@ def answerer(
         services.database,
         build_answer_graph(),
         context,
-        embedding_model="test:embeddings",
+        embedding_model=lambda: "test:embeddings",
         top_k=3,
         timeout_s=timeout_s,
         store_text=store,

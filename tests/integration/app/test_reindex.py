@@ -70,6 +70,18 @@ async def rows(database: Database, client: httpx.AsyncClient) -> dict[int, int]:
         return {row["space_id"]: row["count"] for row in await connection.fetch(ROWS)}
 
 
+async def model_of_next_answer(client: httpx.AsyncClient, database: Database) -> str:
+    """The embedding model that the trace of an answer names."""
+    answer = (await client.post("/chat", json={"query": "Where does the wren sleep?"})).json()
+    async with database.system() as connection:
+        tenant_id = await connection.fetchval("SELECT id FROM tenants")
+    async with database.tenant(tenant_id) as connection:
+        models = await connection.fetchval(
+            "SELECT models FROM traces WHERE request_id = $1", answer["request_id"]
+        )
+    return str(models["embedding"])
+
+
 async def test_answers_come_from_the_old_space_until_the_new_one_is_complete(
     client: httpx.AsyncClient,
     logins: DatabaseLogins,
@@ -98,6 +110,7 @@ async def test_answers_come_from_the_old_space_until_the_new_one_is_complete(
     await ingest_text(client, "The wren sleeps in the ivy.", title="wren")
     load.ended = True
     await searching
+    assert await model_of_next_answer(client, database) == titan.name
     assert load.wrong == []
     assert load.searches > 20
 

@@ -205,6 +205,7 @@ async def test_every_tenant_is_tidied_up_when_its_hour_has_come(
 
 
 async def test_a_worker_that_is_woken_as_it_is_stopped_stops(database: Database, kind: str) -> None:
+    stopped = 0
     for turns in range(4):
         wake = asyncio.Event()
         async with asyncio.timeout(5):
@@ -213,3 +214,5 @@ async def test_a_worker_that_is_woken_as_it_is_stopped_stops(database: Database,
                 wake.set()
                 for _ in range(turns):
                     await asyncio.sleep(0)
+        stopped += 1
+    assert stopped == 4
