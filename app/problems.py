@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem+json: one table from the exception tree to HTTP."""
 
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -12,12 +13,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from rag.errors import (
+    BlockedError,
     ConflictError,
     GroundworkError,
     InvalidInputError,
     ModelError,
     NotFoundError,
+    OverloadedError,
     QuarantinedError,
+    ThrottledError,
     UnavailableError,
     UnreadableFileError,
     UnsupportedTypeError,
@@ -36,13 +40,18 @@ STATUS_OF: dict[type[GroundworkError], tuple[HTTPStatus, str]] = {
     NotFoundError: (HTTPStatus.NOT_FOUND, "not_found"),
     ConflictError: (HTTPStatus.CONFLICT, "conflict"),
     QuarantinedError: (HTTPStatus.UNPROCESSABLE_ENTITY, "quarantined"),
+    BlockedError: (HTTPStatus.UNPROCESSABLE_ENTITY, "blocked_by_guardrail"),
     ModelError: (HTTPStatus.BAD_GATEWAY, "model_failed"),
+    ThrottledError: (HTTPStatus.TOO_MANY_REQUESTS, "throttled"),
+    OverloadedError: (HTTPStatus.SERVICE_UNAVAILABLE, "overloaded"),
     UnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     GroundworkError: (HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error"),
 }
 # What a caller may read of a failure on our side: never the exception's own words.
 DETAIL_OF = {
     "model_failed": "A model that this request needs failed. Try again later.",
+    "throttled": "The quota of a model that this request needs is used up for now. Try again later.",
+    "overloaded": "More is asked of a model than it can do now. Try again later.",
     "unavailable": "A part of the service that this request needs is not available. Try again later.",
     "internal_error": "Something went wrong on our side. The request id finds it in the logs.",
     "timeout": "The request took longer than it may.",
@@ -115,7 +124,10 @@ async def _on_groundwork_error(request: Request, exc: Exception) -> JSONResponse
     assert isinstance(exc, GroundworkError)  # noqa: S101 - narrows the type
     status, code, detail = classify(exc)
     headers = {}
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if isinstance(exc, OverloadedError):
+        log.warning("request_shed", code=code, reason=str(exc))  # one line: there may be thousands
+        headers = {"Retry-After": str(math.ceil(exc.retry_after_s))}
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request_failed", code=code, exc_info=exc)
         headers = {"Retry-After": RETRY_AFTER_S}
     return problem_response(request, status, code=code, detail=detail, headers=headers)

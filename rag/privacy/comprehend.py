@@ -4,16 +4,15 @@ Texts are sent in parts of at most 100 KB of UTF-8 (DetectPiiEntities' limit), c
 that is possible. Offsets of the answers count code points, as Python's do.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from rag.errors import InvalidInputError, ModelError, UnavailableError
+from rag.aws.clients import aws_client
+from rag.errors import ModelError, UnavailableError
 from rag.privacy.entities import EntityKind, Finding, PersonalDataDetector, without_overlaps
 
 MAX_BYTES = 100_000
 LANGUAGES = frozenset({"en", "es"})
-CONNECT_TIMEOUT = 3.0  # seconds
 READ_TIMEOUT = 20.0  # seconds; 100 KB take about one
 _WINDOW = 2_000  # characters in front of a cut in which a better place for it is looked for
 _BREAKS = ("\n\n", "\n", ". ", " ")  # where to cut, best first
@@ -120,22 +119,7 @@ def load_comprehend(*, local: PersonalDataDetector, read_timeout: float = READ_T
     Raises:
         InvalidInputError: There is no AWS region, or a profile that doesn't exist.
     """
-    from boto3.session import Session  # noqa: PLC0415 - a second that only those pay who use it
-    from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-
-    config = Config(
-        connect_timeout=CONNECT_TIMEOUT, read_timeout=read_timeout, retries={"total_max_attempts": 1}
-    )
-    try:
-        session = Session()
-        # boto3 itself doesn't know AWS_REGION.
-        region = os.environ.get("AWS_REGION") or session.region_name
-        if not region:
-            raise InvalidInputError("Amazon Comprehend needs AWS_REGION")
-        client = session.client("comprehend", region_name=region, config=config)
-    except (BotoCoreError, ValueError) as exc:
-        raise InvalidInputError(f"Amazon Comprehend: {exc}") from exc
+    client = aws_client("comprehend", needed_by="Amazon Comprehend", read_timeout_s=read_timeout)
     return ComprehendDetector(client, local=local)
 
 

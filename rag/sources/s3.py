@@ -4,21 +4,20 @@ Region, credentials and endpoint are those of the AWS SDK's own environment vari
 boto3 blocks, so every call runs in a thread; none is repeated, since whoever calls this repeats.
 """
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+from rag.aws.clients import aws_client
 from rag.errors import InvalidInputError, NotFoundError
 from rag.sources.files import PIECE, readable_size, receiving, too_large
 from rag.sources.s3_errors import aws_errors
 from rag.sources.threads import iterate_in_thread, run_in_thread, write_in_thread
 from rag.sources.types import Entry, Fetched, Skipped, is_hidden, why_unnamable
 
-CONNECT_TIMEOUT_S = 5
-READ_TIMEOUT_S = 30  # between two pieces of an answer, not for all of it
+READ_TIMEOUT_S = 30.0  # between two pieces of an answer, not for all of it
 _NO_TYPES = frozenset({"binary/octet-stream", "application/octet-stream"})  # S3's "nobody said"
 
 
@@ -28,25 +27,7 @@ def s3_client() -> Any:
     Raises:
         InvalidInputError: The environment names a profile, region or endpoint that can't be.
     """
-    from boto3.session import Session  # noqa: PLC0415 - a second that only those pay who use it
-    from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-
-    # An emulator's host name has no subdomain for each bucket.
-    own_endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    config = Config(
-        connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=READ_TIMEOUT_S,
-        retries={"total_max_attempts": 1},
-        s3={"addressing_style": "path" if own_endpoint else "auto"},
-    )
-    try:
-        session = Session()
-        # boto3 itself doesn't know AWS_REGION.
-        region = os.environ.get("AWS_REGION") or session.region_name
-        return session.client("s3", region_name=region, config=config)
-    except (BotoCoreError, ValueError) as exc:
-        raise InvalidInputError(f"the AWS settings are not valid: {exc}") from exc
+    return aws_client("s3", needed_by="S3", read_timeout_s=READ_TIMEOUT_S)
 
 
 class S3Source:
