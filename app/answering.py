@@ -19,7 +19,6 @@ from graph.state import AnswerContext, AnswerState
 from rag.cite import Citation
 from rag.errors import GroundworkError, NotFoundError
 from rag.ports import RetrievedPassage
-from rag.prompt import PROMPT_VERSION
 
 log = structlog.get_logger(__name__)
 
@@ -211,7 +210,7 @@ class Answerer:
                 {"index": c.index, "chunk_id": str(c.chunk_id), "start": c.start, "end": c.end}
                 for c in run.citations
             ],
-            prompt_version=PROMPT_VERSION,
+            prompt_version=self._context.prompt.version,
             corpus_version=run.corpus_version,
             models={"embedding": self._embedding_model()},
             usage={},

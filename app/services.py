@@ -41,6 +41,7 @@ from rag.models.registry import (
 )
 from rag.privacy import LocalDetector, PersonalDataDetector
 from rag.privacy.comprehend import load_comprehend
+from rag.prompts import load_prompt
 from rag.sandbox.limits import MB, Limits
 from rag.sandbox.pool import Sandbox, open_sandbox
 
@@ -110,6 +111,7 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             retriever=spaces,
             reranker=reranker,
             chat_models=tuple(load_chat_models(settings.chat_model, local)),
+            prompt=load_prompt(settings.answer_prompt),
             context_tokens=settings.context_tokens,
             relevance_floor=settings.relevance_floor,
         )

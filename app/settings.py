@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from db.addresses import DatabaseLogins, postgres_url
 from rag.chunking import ChunkStrategy
 from rag.privacy import PrivacyMode
+from rag.prompts import ANSWER_PROMPT
 
 
 class Settings(BaseSettings):
@@ -43,6 +44,7 @@ class Settings(BaseSettings):
     chat_model: str = "local:extractive"
     embedding_model: str = "local:all-MiniLM-L6-v2"
     rerank_model: str = "none"
+    answer_prompt: str = ANSWER_PROMPT
     chunk_tokens: Annotated[int, Field(ge=32, le=8192)] = 512
     chunk_overlap_tokens: Annotated[int, Field(ge=0, le=1024)] = 30
     top_k: Annotated[int, Field(ge=1, le=50)] = 8

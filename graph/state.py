@@ -10,6 +10,7 @@ from langchain_core.messages.ai import UsageMetadata
 from rag.cite import Citation
 from rag.models.registry import ChatModel
 from rag.ports import RetrievedPassage, SearchScope
+from rag.prompts import SystemPrompt
 from rag.retrieve import PassageRetriever, Strategy
 
 
@@ -22,6 +23,7 @@ class AnswerContext:
         retriever: Hybrid search over them.
         reranker: Reorders what was found; None leaves the fused order.
         chat_models: A fallback chain, first choice first.
+        prompt: Tells the model how to answer.
         context_tokens: Token budget of the sources in the prompt.
         relevance_floor: Least cosine similarity of the best source for the question to be worth asking.
     """
@@ -30,6 +32,7 @@ class AnswerContext:
     retriever: PassageRetriever
     reranker: BaseDocumentCompressor | None
     chat_models: tuple[ChatModel, ...]
+    prompt: SystemPrompt
     context_tokens: int
     relevance_floor: float
 

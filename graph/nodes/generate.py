@@ -38,7 +38,7 @@ async def generate(state: AnswerState, runtime: Runtime[AnswerContext]) -> Answe
         ModelError: Every model failed, or one failed after a part of its answer was released.
     """
     passages = [source.passage for source in state.get("sources", [])]
-    messages = render(state["question"], passages)
+    messages = render(state["question"], passages, runtime.context.prompt)
     degraded: list[str] = []
     for chat in runtime.context.chat_models:
         draft = Draft()

@@ -29,6 +29,7 @@ from rag.models.answer_selection import AnswerSelector
 from rag.models.answer_weights import ANSWER_THRESHOLD
 from rag.models.extractive import ExtractiveChatModel
 from rag.models.registry import LOCAL_CHAT, ChatModel, LocalModels
+from rag.prompts import ANSWER_PROMPT, load_prompt
 from rag.retrieve import Strategy
 from tests.benchmarks.data import DATA
 from tests.benchmarks.report import BenchmarkRow, at_least, at_most, for_information, print_table
@@ -62,6 +63,7 @@ class Bench:
             retriever=self._services.spaces,
             reranker=None,
             chat_models=(ChatModel(LOCAL_CHAT, model),),
+            prompt=load_prompt(ANSWER_PROMPT),
             context_tokens=self._services.settings.context_tokens,
             relevance_floor=self._services.settings.relevance_floor if threshold else -1,
         )

@@ -16,6 +16,7 @@ from graph.state import AnswerContext
 from rag.errors import ModelError
 from rag.ingest import IncomingFile
 from rag.models.registry import ChatModel
+from rag.prompts import ANSWER_PROMPT, load_prompt
 from tests.unit.graph.doubles import ScriptedChatModel, SlowChatModel
 
 SENTENCE = "The lighthouse has 199 steps."
@@ -36,6 +37,7 @@ def answerer(
         retriever=services.spaces,
         reranker=None,
         chat_models=(ChatModel("test:scripted", model),),
+        prompt=load_prompt(ANSWER_PROMPT),
         context_tokens=1000,
         relevance_floor=-1,
     )

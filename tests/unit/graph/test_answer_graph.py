@@ -12,6 +12,7 @@ from rag.errors import ModelError, UnavailableError
 from rag.models.registry import ChatModel
 from rag.ports import SearchScope
 from rag.prompt import NO_ANSWER
+from rag.prompts import ANSWER_PROMPT, load_prompt
 from rag.retrieve import Retriever, Strategy
 from tests.unit.graph.doubles import LastFirst, LengthEmbeddings, ListSearch, ScriptedChatModel
 from tests.unit.rag.passages import make_passage
@@ -37,6 +38,7 @@ def context(
         ),
         reranker=reranker,
         chat_models=tuple(ChatModel(f"test:{n}", model) for n, model in enumerate(models)),
+        prompt=load_prompt(ANSWER_PROMPT),
         context_tokens=context_tokens,
         relevance_floor=relevance_floor,
     )
