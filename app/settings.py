@@ -1,22 +1,39 @@
 """Every setting, read once. `.env.example` documents each; a test holds the two together."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from db.addresses import DatabaseLogins, postgres_url
+from db.addresses import DEFAULT_DATABASE, DatabaseLogins, postgres_url, url_of_secret
+from rag.aws.secrets import SecretReader, is_reference
 from rag.chunking import ChunkStrategy
+from rag.errors import InvalidInputError
 from rag.privacy import PrivacyMode
 from rag.prompts import ANSWER_PROMPT
 
 
 class Settings(BaseSettings):
-    """Plain environment names, also read from a file `.env`; an empty value counts as unset."""
+    """Plain environment names, also read from a file `.env`; an empty value counts as unset.
+
+    A value may be a reference to a secret (`rag.aws.secrets`); what it stands for is fetched here, at once,
+    and `app.secrets.LiveSettings` says what it stands for later.
+
+    Raises:
+        ValidationError: A value is not one that its setting can have.
+        InvalidInputError: A reference names nothing that can be read, or nothing that its setting can use.
+        UnavailableError: AWS can't be reached.
+    """
 
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True, str_strip_whitespace=True
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+        str_strip_whitespace=True,
+        hide_input_in_errors=True,  # it may be a secret
     )
 
     host: str = "127.0.0.1"
@@ -36,15 +53,33 @@ class Settings(BaseSettings):
     system_database_url: SecretStr | None = None
     db_host: str | None = None
     db_port: int = 5432
-    db_name: str = "groundwork"
+    db_name: str = DEFAULT_DATABASE
     db_user: str = "groundwork"
     db_password: SecretStr | None = None
+    db_secret: SecretStr | None = None
+    secrets_refresh_s: Annotated[float, Field(ge=1, le=86400)] = 300.0
     db_connections: Annotated[int, Field(ge=1, le=200)] = 10
 
     chat_model: str = "local:extractive"
     embedding_model: str = "local:all-MiniLM-L6-v2"
     rerank_model: str = "none"
     answer_prompt: str = ANSWER_PROMPT
+    answer_tokens: Annotated[int, Field(ge=1)] = 1024
+    prompt_cache: bool = False
+    guardrail_id: str | None = None
+    guardrail_version: Annotated[str, Field(pattern=r"^([1-9]\d{0,7}|DRAFT)$")] = "DRAFT"
+    guardrail_inline: bool = False
+    embedding_calls: Annotated[int, Field(ge=1, le=64)] = 8
+    model_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    model_connect_timeout_s: Annotated[float, Field(gt=0)] = 3.0
+    model_first_token_timeout_s: Annotated[float, Field(gt=0)] = 20.0
+    model_idle_timeout_s: Annotated[float, Field(gt=0)] = 15.0
+    model_concurrency: Annotated[int, Field(ge=1, le=1000)] = 100
+    model_queue: Annotated[int, Field(ge=0, le=10_000)] = 100
+    model_queue_wait_s: Annotated[float, Field(gt=0)] = 5.0
+    model_hedge_after_s: Annotated[float, Field(gt=0)] | None = None
+    breaker_failures: Annotated[int, Field(ge=1, le=100)] = 8
+    breaker_probe_s: Annotated[float, Field(gt=0)] = 10.0
     chunk_tokens: Annotated[int, Field(ge=32, le=8192)] = 512
     chunk_overlap_tokens: Annotated[int, Field(ge=0, le=1024)] = 30
     top_k: Annotated[int, Field(ge=1, le=50)] = 8
@@ -54,13 +89,43 @@ class Settings(BaseSettings):
     chunk_strategy: ChunkStrategy = ChunkStrategy.AUTO
     personal_data: PrivacyMode = PrivacyMode.OFF
     personal_data_detector: Literal["local", "comprehend"] = "local"
+    parser: Literal["local", "textract", "docling"] = "local"
+    docling_url: Annotated[str, Field(pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$")] | None = None
+    ocr_languages: Annotated[str, Field(pattern=r"^[a-z]{3}(_[a-z]+)*(\+[a-z]{3}(_[a-z]+)*)*$")] = "eng"
     parse_memory_mb: Annotated[int, Field(ge=256)] = 1024
     parse_timeout_s: Annotated[float, Field(ge=1)] = 180.0
     documents_bucket: str | None = None
+    max_s3_object_mb: Annotated[int, Field(ge=1, le=5000)] = 500
+    events_queue_url: str | None = None
+    artifacts_bucket: str | None = None
+    artifacts_kms_key: str | None = None
     max_upload_mb: Annotated[int, Field(ge=1, le=1024)] = 50
     store_text: bool = True
     keep_versions: Annotated[int, Field(ge=1)] = 3
     keep_jobs_days: Annotated[int, Field(ge=1)] = 30
+
+    _references: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def references(self) -> Mapping[str, str]:
+        """Names of the settings that were given as references, with these."""
+        return self._references
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _follow_references(cls, given: dict[str, Any], validate: ModelWrapValidatorHandler[Self]) -> Self:
+        references = {
+            name.upper(): text
+            for name, value in given.items()
+            if name in cls.model_fields and is_reference(text := _text(value).strip())
+        }
+        read = SecretReader().read(references)
+        for error in read.errors.values():
+            raise error
+        settings = validate(given | {name.lower(): value for name, value in read.values.items()})
+        settings._references = references  # noqa: SLF001 - of our own, which can't be given
+        settings.database_logins()  # raises if a secret makes no sense
+        return settings
 
     @model_validator(mode="after")
     def _overlap_is_smaller(self) -> Self:
@@ -68,14 +133,47 @@ class Settings(BaseSettings):
             raise ValueError("CHUNK_OVERLAP_TOKENS must be at most half of CHUNK_TOKENS")
         return self
 
+    @model_validator(mode="after")
+    def _events_are_of_a_bucket(self) -> Self:
+        if self.events_queue_url and not self.documents_bucket:
+            raise ValueError("EVENTS_QUEUE_URL needs DOCUMENTS_BUCKET, whose events it brings")
+        return self
+
+    @model_validator(mode="after")
+    def _docling_has_an_address(self) -> Self:
+        if self.parser == "docling" and self.docling_url is None:
+            raise ValueError("PARSER=docling needs DOCLING_URL")
+        return self
+
     def database_logins(self) -> DatabaseLogins | None:
-        """The configured database; None stands for the embedded one."""
-        owner = _secret(self.database_url) or self._url_of_parts()
+        """The configured database; None stands for the embedded one.
+
+        Raises:
+            InvalidInputError: A login is neither a URL nor a secret with one's parts.
+        """
+        owner = self._url("database_url") or self._url("db_secret") or self._url_of_parts()
         if owner is None:
             return None
         return DatabaseLogins.from_urls(
-            owner, app=_secret(self.app_database_url), system=_secret(self.system_database_url)
+            owner, app=self._url("app_database_url"), system=self._url("system_database_url")
         )
+
+    def _url(self, name: str) -> str | None:
+        url = _text(getattr(self, name))
+        if not url or url.startswith(("postgresql://", "postgres://")):
+            return url or None
+        given = self.model_fields_set
+        try:
+            return url_of_secret(
+                url,
+                host=self.db_host,
+                port=self.db_port if "db_port" in given else None,
+                database=self.db_name if "db_name" in given else None,
+            )
+        except InvalidInputError as exc:
+            reference = self._references.get(name.upper())
+            what = f"{name.upper()} ({reference})" if reference else name.upper()
+            raise InvalidInputError(f"{what} {exc}") from None
 
     def _url_of_parts(self) -> str | None:
         if self.db_host is None:
@@ -85,9 +183,12 @@ class Settings(BaseSettings):
             port=self.db_port,
             database=self.db_name,
             user=self.db_user,
-            password=_secret(self.db_password) or "",
+            password=_text(self.db_password),
         )
 
 
-def _secret(value: SecretStr | None) -> str | None:
-    return value.get_secret_value() if value else None
+def _text(value: object) -> str:
+    """A setting's text; empty for what is none."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return value if isinstance(value, str) else ""

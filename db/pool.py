@@ -4,7 +4,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -102,9 +103,32 @@ async def connect(login: Login) -> "asyncpg.Connection[asyncpg.Record]":
     """
     settings = {"role": login.role} if login.role else {}
     try:
-        return await asyncpg.connect(login.url, timeout=CONNECT_TIMEOUT, server_settings=settings)
+        return await _log_in(login, timeout=CONNECT_TIMEOUT, server_settings=settings)
     except (OSError, TimeoutError, asyncpg.PostgresError) as exc:
         raise UnavailableError(f"cannot connect to the database: {exc}") from exc
+
+
+async def _log_in(login: Login, *_: object, **arguments: Any) -> "asyncpg.Connection[asyncpg.Record]":
+    """Connect; once more where the login is refused and turns out to have changed."""
+    url = login.newest_url
+    try:
+        return await _connect(url, **arguments)
+    except asyncpg.InvalidAuthorizationSpecificationError:  # a wrong password too
+        if login.renewal and login.newest_url == url:
+            await login.renewal.renew()
+        if login.newest_url == url:
+            raise
+    return await _connect(login.newest_url, **arguments)
+
+
+async def _connect(url: str, **arguments: Any) -> "asyncpg.Connection[asyncpg.Record]":
+    try:
+        return await asyncpg.connect(url, **arguments)
+    except ValueError:
+        # The driver quotes what it can't read, which may be the password that upsets the URL.
+        raise UnavailableError(
+            "cannot connect to the database: its URL can't be read, or its TLS settings can't be used"
+        ) from None
 
 
 @asynccontextmanager
@@ -128,7 +152,7 @@ async def _open_pool(login: Login, stack: AsyncExitStack, *, size: int) -> "asyn
     settings = SESSION_SETTINGS | ({"role": login.role} if login.role else {})
     try:
         pool = await asyncpg.create_pool(
-            login.url,
+            connect=partial(_log_in, login),
             min_size=1,
             max_size=size,
             timeout=CONNECT_TIMEOUT,

@@ -56,8 +56,9 @@ class ParsedDocument:
     """A file as text. `text` is what is stored; every offset in Groundwork counts its characters.
 
     Headings, pages, tables and records are each in text order and don't overlap among themselves. `pages` are
-    pages, slides or sheets, and empty for formats without them. `warnings` say, in words for the uploader,
-    what could not be read of a file that was read otherwise.
+    pages, slides or sheets, and empty for formats without them; those of the files in an archive or message
+    count from 1 in each. `warnings` say, in words for the uploader, what could not be read of a file that was
+    read otherwise.
     """
 
     text: str
@@ -77,7 +78,7 @@ class Chunk:
     Attributes:
         index: Position among the document's chunks, from 0.
         heading_path: Titles of the headings above the chunk, outermost first.
-        page: Page on which the chunk starts, from 1; None for formats without pages.
+        page: Page on which the chunk starts, from 1; None where there are no pages.
         token_count: Tokens of `text` in the embedder's own tokenizer, special tokens not counted.
         metadata: What is known of the chunk itself, such as the kinds of personal data in it.
     """

@@ -20,7 +20,7 @@ from rag.errors import (
     UnreadableFileError,
 )
 from rag.language import chunk_languages, document_language
-from rag.models.registry import EmbeddingModel
+from rag.models.types import EmbeddingModel
 from rag.parse import parse_text
 from rag.ports import Ingested, NewVersion, SourceLabels, SourceStore, Writer
 from rag.privacy import (
@@ -48,6 +48,11 @@ Progress = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 class DocumentParser(Protocol):
     """Reads files that may be broken or hostile."""
+
+    @property
+    def reading_settings(self) -> Mapping[str, str]:
+        """What makes it read otherwise than by default: another setting, and files are read anew."""
+        ...
 
     async def parse(self, path: Path, *, filename: str | None, mime_type: str | None) -> ParsedDocument:
         """The document in a file.
@@ -196,7 +201,7 @@ class Ingestor:
         """
         store, policy = store or self._store, policy or self._policy
         content = await asyncio.to_thread(_digest, file.content)
-        reading = _reading(content, file, policy)
+        reading = _reading(content, file, policy, self._parser.reading_settings)
         known = await store.find(writer, file.labels.source_document_id)
         if known and not known.visible:
             raise ConflictError(f"the name {file.labels.source_document_id!r} is taken")
@@ -294,7 +299,9 @@ def _digest(content: Path | str) -> _Content:
     return _Content(digest.digest(), size)
 
 
-def _reading(content: _Content, file: IncomingFile, policy: IngestionPolicy) -> bytes:
+def _reading(
+    content: _Content, file: IncomingFile, policy: IngestionPolicy, parser: Mapping[str, str]
+) -> bytes:
     """A digest of all that decides what becomes of a file, its bytes and how they are read."""
     how = {
         "version": READING_VERSION,
@@ -305,6 +312,8 @@ def _reading(content: _Content, file: IncomingFile, policy: IngestionPolicy) -> 
         "title": file.labels.title,
         "policy": asdict(policy),
     }
+    if parser and not isinstance(file.content, str):  # no parser sees a text
+        how["parser"] = dict(parser)
     return hashlib.sha256(json.dumps(how, sort_keys=True, default=_in_order).encode()).digest()
 
 

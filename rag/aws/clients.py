@@ -53,8 +53,11 @@ def aws_client(
         read_timeout=read_timeout_s,
         retries={"total_max_attempts": 1},
         max_pool_connections=connections,
-        # An emulator's host name has no subdomain for each bucket.
-        s3={"addressing_style": "path" if _own_endpoint("S3") else "auto"},
+        # Else forms for uploads are signed by version 2, which encrypted buckets refuse.
+        signature_version="s3v4" if service == "s3" else None,
+        # An emulator's host name has no subdomain for each bucket. "auto" would send forms for uploads to the
+        # global host, which knows a new bucket only after hours.
+        s3={"addressing_style": "path" if _own_endpoint("S3") else "virtual"},
     )
     try:
         region = region or aws_region()

@@ -63,11 +63,12 @@ class _Pages:
     def __init__(self, spans: Sequence[PageSpan]) -> None:
         self._numbers = [span.number for span in spans]
         self._starts = [span.start for span in spans]
+        self._ends = [span.end for span in spans]
 
     def number_at(self, offset: int) -> int | None:
-        if not self._numbers:
-            return None
-        return self._numbers[max(0, bisect_right(self._starts, offset) - 1)]
+        """None outside of pages: in an archive, a file without them stands beside one that has some."""
+        at = bisect_right(self._starts, offset) - 1
+        return self._numbers[at] if at >= 0 and offset < self._ends[at] else None
 
 
 def _path(sections: list[Section], start: int, end: int) -> tuple[str, ...]:

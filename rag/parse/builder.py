@@ -109,12 +109,14 @@ class DocumentBuilder:
             self._records.append(RecordSpan(start=self._starts[first], end=self._length))
 
     def document(self, part: ParsedDocument, *, level: int) -> None:
-        """Another document's text with its headings, tables and records, its headings below `level`."""
+        """Another document's text with all that is known of it, its headings below `level`."""
         if not part.text.strip():
             return
         lead = len(part.text) - len(part.text.lstrip())
+        above = self._headings[-1:]
         at = self._append(part.text.strip()) - lead
         end = self._length
+        self._add_pages(part, at, above[0] if above and above[0].end + len(_PARAGRAPH) == at + lead else None)
         for h in part.headings:
             if at + h.end <= end:
                 deeper = min(h.level + level, _MAX_LEVEL)
@@ -135,6 +137,15 @@ class DocumentBuilder:
             records=tuple(self._records),
             warnings=tuple(warnings),
         )
+
+    def _add_pages(self, part: ParsedDocument, at: int, heading: Heading | None) -> None:
+        """The pages of a document whose text begins at `at`; a heading above it is on the first of them."""
+        start, end = self._starts[-1], self._length
+        for page in part.pages:
+            first, last = max(at + page.start, start), max(at + page.end, start)
+            if heading is not None and page is part.pages[0] and first == start:
+                first = heading.start
+            self._pages.append(PageSpan(page.number, min(first, end), min(last, end)))
 
     def _add_records(self, lines: list[str], at: int) -> None:
         """Each line is a record; `at` is where the line above the first ends."""

@@ -113,6 +113,18 @@ def detect(data: bytes, *, filename: str | None, mime_type: str | None) -> FileT
     return claimed
 
 
+def check_kind(filename: str | None, mime_type: str | None) -> None:
+    """Refuse a file unseen: its name or, where that says nothing, its MIME type is of no kind that is read.
+
+    Raises:
+        UnsupportedTypeError: No parser reads this kind.
+    """
+    extension = _extension(filename)
+    if extension != "bin":  # anything may be in it
+        _refuse_extension(extension)
+    _claimed(extension, _essence(mime_type))
+
+
 def _archive_or_broken(extension: str) -> FileType:
     """A ZIP archive, or what its name says: then its parser finds out what is missing."""
     named = _BY_EXTENSION.get(extension)

@@ -16,8 +16,9 @@ from rag.parse.markdown import parse_markdown
 from rag.parse.members import ReadFile
 from rag.parse.records import parse_json, parse_json_lines
 from rag.parse.sniff import is_xhtml, sniff
+from rag.parse.tesseract import DEFAULT_LANGUAGES
 from rag.parse.text import parse_plain
-from rag.parse.types import FileType
+from rag.parse.types import IMAGES, FileType
 from rag.parse.xml import parse_xml
 
 _MAX_ARCHIVES = 2  # an archive in an archive; bombs nest deeper, people don't
@@ -46,7 +47,6 @@ _PACKAGE_PARSERS: dict[FileType, Callable[[bytes], ParsedDocument]] = {  # of ZI
     FileType.ODT: loaders.load_odt,
     FileType.EPUB: loaders.load_epub,
 }
-_IMAGES = frozenset({FileType.PNG, FileType.JPEG, FileType.TIFF, FileType.WEBP, FileType.GIF, FileType.BMP})
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE | re.ASCII)
 _META_CHARSET = re.compile(
     rb"<(?:meta[^>]{0,200}?charset|\?xml[^>]{0,200}?encoding)\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE
@@ -55,7 +55,12 @@ _META_WITHIN = 4096  # bytes; the standard asks for the first 1024, pages are le
 
 
 def parse(
-    data: bytes, *, filename: str | None, mime_type: str | None, max_pages: int | None = None
+    data: bytes,
+    *,
+    filename: str | None,
+    mime_type: str | None,
+    max_pages: int | None = None,
+    languages: str = DEFAULT_LANGUAGES,
 ) -> ParsedDocument:
     r"""The document in a file. Its text holds no NUL, no lone surrogate and only `\n` line ends.
 
@@ -64,13 +69,14 @@ def parse(
         filename: Its name or path, for the extension.
         mime_type: What the sender called it, parameters such as `charset` included.
         max_pages: PDFs with more pages are refused; without a number, those with more than 5,000.
+        languages: Of text in pictures, by Tesseract's codes, such as `eng+deu`.
 
     Raises:
         UnsupportedTypeError: No parser reads this kind of file; the message says which kinds are read.
         UnreadableFileError: It is empty, broken, encrypted, not text, or holds no text.
         InvalidInputError: It is a PDF with too many pages, or a picture too large to read.
     """
-    return _Reader(max_pages).parse(data, filename, mime_type)
+    return _Reader(max_pages, languages).parse(data, filename, mime_type)
 
 
 def parse_text(text: str, *, mime_type: str = FileType.TEXT) -> ParsedDocument:
@@ -94,12 +100,14 @@ class _Reader:
 
     Attributes:
         max_pages: Most pages of a PDF; None for its parser's own limit.
+        languages: Of text in pictures.
         budget: What all archives together may unpack to.
         archives: Archives around the file.
         nesting: Archives and messages around the file.
     """
 
     max_pages: int | None
+    languages: str
     budget: UnpackBudget = field(default_factory=UnpackBudget)
     archives: int = 0
     nesting: int = 0
@@ -109,9 +117,9 @@ class _Reader:
             raise UnreadableFileError("the file is empty")
         kind = detect(data, filename=filename, mime_type=mime_type)
         if kind is FileType.PDF:
-            return loaders.load_pdf(data, max_pages=self.max_pages)
-        if kind in _IMAGES:
-            return loaders.load_image(data)
+            return loaders.load_pdf(data, max_pages=self.max_pages, languages=self.languages)
+        if kind in IMAGES:
+            return loaders.load_image(data, languages=self.languages)
         if kind in _PACKAGE_PARSERS:
             if self.archives:
                 self.budget.take_package(data)

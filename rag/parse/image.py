@@ -9,12 +9,13 @@ from PIL import Image, ImageFile, ImageOps
 from rag.documents import ParsedDocument
 from rag.errors import InvalidInputError, UnreadableFileError, UnsupportedTypeError
 from rag.parse.builder import DocumentBuilder
-from rag.parse.ocr import MISSING, ocr_available, ocr_layout
+from rag.parse.ocr import ocr_layout
 from rag.parse.page.layout import Layout
 from rag.parse.page.tables import find_tables
 from rag.parse.page.text import PageText
 from rag.parse.page.write import write_page
 from rag.parse.scan import fitted
+from rag.parse.tesseract import DEFAULT_LANGUAGES, MISSING, ocr_available
 from rag.parse.types import FileType
 
 MAX_PIXELS = 80_000_000  # of a frame: A3 at 600 dots per inch; Pillow itself warns at 89 million
@@ -36,15 +37,15 @@ _TOO_LARGE = f"the picture is too large: at most {MAX_PIXELS // 1_000_000} milli
 _BROKEN = "the picture is broken and cannot be opened"
 
 
-def parse_image(data: bytes, *, languages: str | None = None) -> ParsedDocument:
+def parse_image(data: bytes, *, languages: str = DEFAULT_LANGUAGES) -> ParsedDocument:
     """The document of a PNG, JPEG, TIFF, WebP, GIF or BMP; `pages` are its frames.
 
     Args:
         data: The file.
-        languages: Tesseract's names of the text's languages, such as `eng+deu`.
+        languages: Tesseract's codes of the text's languages, such as `eng+deu`.
 
     Raises:
-        UnsupportedTypeError: Tesseract is not installed.
+        UnsupportedTypeError: Tesseract, or one of the languages, is not installed.
         UnreadableFileError: It is broken, or no text was found in it.
         InvalidInputError: A frame has more than `MAX_PIXELS` pixels.
     """
@@ -57,6 +58,29 @@ def parse_image(data: bytes, *, languages: str | None = None) -> ParsedDocument:
     if not any(layout.text.strip() for layout in layouts):
         raise UnreadableFileError("no text was found in the picture")
     return _document(layouts, kind, count)
+
+
+def parse_frames(data: bytes) -> ParsedDocument:
+    """The document of a picture that nobody has read yet: an empty page for each frame.
+
+    Raises:
+        UnreadableFileError: It is broken.
+        InvalidInputError: A frame has more than `MAX_PIXELS` pixels.
+    """
+    with closing(_opened(data)) as picture:
+        count = _frame_count(picture)
+        return _document([Layout("")] * min(count, MAX_FRAMES), _TYPES[picture.format or ""], count)
+
+
+def draw_frame(data: bytes, number: int) -> Image.Image:
+    """Frame `number`, counted from 1, in grey and the way up in which it is to be seen.
+
+    Raises:
+        UnreadableFileError: It is broken.
+        InvalidInputError: It has more than `MAX_PIXELS` pixels.
+    """
+    with closing(_opened(data)) as picture:
+        return _frame(picture, number - 1)
 
 
 def _opened(data: bytes) -> ImageFile.ImageFile:
@@ -76,18 +100,22 @@ def _frame_count(picture: ImageFile.ImageFile) -> int:
 
 
 def _frames(picture: ImageFile.ImageFile, count: int) -> Iterator[Image.Image]:
-    """The frames in grey, the way up in which they are to be seen; the first `MAX_FRAMES`."""
+    """The first `MAX_FRAMES` frames."""
     for number in range(min(count, MAX_FRAMES)):
-        try:
-            picture.seek(number)
-            if picture.width * picture.height > MAX_PIXELS:
-                raise InvalidInputError(_TOO_LARGE)
-            frame = ImageOps.exif_transpose(fitted(picture))
-        except _BOMBS as error:
-            raise InvalidInputError(_TOO_LARGE) from error
-        except _DAMAGE as error:
-            raise UnreadableFileError(_BROKEN) from error
-        yield frame
+        yield _frame(picture, number)
+
+
+def _frame(picture: ImageFile.ImageFile, number: int) -> Image.Image:
+    """A frame in grey, the way up in which it is to be seen."""
+    try:
+        picture.seek(number)
+        if picture.width * picture.height > MAX_PIXELS:
+            raise InvalidInputError(_TOO_LARGE)
+        return ImageOps.exif_transpose(fitted(picture))
+    except _BOMBS as error:
+        raise InvalidInputError(_TOO_LARGE) from error
+    except _DAMAGE as error:
+        raise UnreadableFileError(_BROKEN) from error
 
 
 def _document(layouts: list[Layout], kind: FileType, frames: int) -> ParsedDocument:

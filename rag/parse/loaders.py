@@ -9,10 +9,10 @@ from rag.documents import ParsedDocument
 from rag.parse.members import ReadFile
 
 
-def load_pdf(data: bytes, *, max_pages: int | None) -> ParsedDocument:
+def load_pdf(data: bytes, *, max_pages: int | None, languages: str) -> ParsedDocument:
     from rag.parse.pdf import MAX_PAGES, parse_pdf
 
-    return parse_pdf(data, max_pages=MAX_PAGES if max_pages is None else max_pages)
+    return parse_pdf(data, max_pages=MAX_PAGES if max_pages is None else max_pages, languages=languages)
 
 
 def load_eml(data: bytes, read: ReadFile) -> ParsedDocument:
@@ -51,10 +51,10 @@ def load_epub(data: bytes) -> ParsedDocument:
     return parse_epub(data)
 
 
-def load_image(data: bytes) -> ParsedDocument:
+def load_image(data: bytes, *, languages: str) -> ParsedDocument:
     from rag.parse.image import parse_image
 
-    return parse_image(data)
+    return parse_image(data, languages=languages)
 
 
 def load_rst(text: str) -> ParsedDocument:

@@ -5,33 +5,20 @@ sizes) keeps the rows of tables together, where the default reads some tables co
 see that a page lies on its side; a page that reads badly is tried the other ways round.
 """
 
-import functools
 import io
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 from PIL import Image
 
-from rag.errors import UnreadableFileError, UnsupportedTypeError
 from rag.parse.page.layout import Box, Drawing, Layout, Line, Rule, Word, joined
 from rag.parse.page.text import HYPHEN, PageText
 from rag.parse.scan import CleanScan, clean, fitted, is_blank
+from rag.parse.tesseract import DEFAULT_LANGUAGES, check_languages, found_program, run_tesseract
 
 DOTS_PER_INCH = 200  # of pages that are drawn for OCR; 300 takes twice as long and reads no better
-MISSING = (
-    "reading text in pictures needs the program Tesseract, which is not installed here "
-    "(on Debian and Ubuntu: apt install tesseract-ocr)"
-)
-_PROGRAM = "tesseract"
-_SECONDS = 120  # for one page; a dense one takes about 5
-_MAX_LANGUAGES = 3  # each adds its time; with more installed, English alone is the default
-_DEFAULT = "eng"
-_NO_LANGUAGES = {"osd", "equ", "snum"}  # Tesseract's data files for other things
 _SURE = 70.0  # mean confidence of 100; upright print reaches 90, upside down 35
 _NOISE = 35.0  # mean confidence below which a line is a smudge or a pattern
 _MIN_WORDS = 3
@@ -77,54 +64,47 @@ class _Attempt:
         return sum(len(word.text) for word in self.words if word.confidence >= _SURE)
 
 
-def ocr_available() -> bool:
-    return shutil.which(_PROGRAM) is not None
-
-
-def ocr_image(image: Image.Image, *, languages: str | None = None) -> str:
+def ocr_image(image: Image.Image, *, languages: str = DEFAULT_LANGUAGES) -> str:
     """The text in a picture; empty if there is none.
 
     Args:
         image: A page, whichever way round.
-        languages: Tesseract's names joined by `+`, such as `eng+deu`; those not installed are left out. By
-            default English, and the other installed ones if they are few.
+        languages: Tesseract's codes joined by `+`, such as `eng+deu`; each adds its time.
 
     Raises:
-        UnsupportedTypeError: Tesseract, or every language of it, is not installed.
+        UnsupportedTypeError: Tesseract, or one of the languages, is not installed.
         UnreadableFileError: Tesseract failed or took too long.
     """
     text = ocr_layout(image, languages=languages).text
     return PageText.of([text]).tidy(text)
 
 
-def ocr_layout(image: Image.Image, *, languages: str | None = None) -> Layout:
+def ocr_layout(image: Image.Image, *, languages: str = DEFAULT_LANGUAGES) -> Layout:
     """A picture's text and where it stands, in points at 200 dots per inch, y upwards from 0 at the top.
 
     Paragraphs are parted by a blank line. A hyphen at a line end is marked as pdfium marks it.
 
     Raises:
-        UnsupportedTypeError: Tesseract, or every language of it, is not installed.
+        UnsupportedTypeError: Tesseract, or one of the languages, is not installed.
         UnreadableFileError: Tesseract failed or took too long.
     """
-    program = shutil.which(_PROGRAM)
-    if program is None:
-        raise UnsupportedTypeError(MISSING)
-    names = _languages(program, languages)
+    program = found_program()
+    check_languages(program, languages)
     grey = fitted(image)
     if is_blank(grey):
         return Layout("", (), (), Drawing())
     if max(grey.size) < _SMALL:
         grey = grey.resize((grey.width * 2, grey.height * 2), Image.Resampling.BICUBIC)
-    return _layout(_best(grey, program, names))
+    return _layout(_best(grey, program, languages))
 
 
-def _best(grey: Image.Image, program: str, names: str) -> _Attempt:
+def _best(grey: Image.Image, program: str, languages: str) -> _Attempt:
     """The page as it is, or the way round that reads best."""
-    best = _attempt(grey, program, names)
+    best = _attempt(grey, program, languages)
     if len(best.words) >= _MIN_WORDS and best.confidence >= _SURE:
         return best
     for turn in _TURNS:
-        attempt = _attempt(grey.transpose(turn), program, names)
+        attempt = _attempt(grey.transpose(turn), program, languages)
         if attempt.worth > best.worth:
             best = attempt
         if len(best.words) >= _MIN_WORDS and best.confidence >= _SURE:
@@ -132,57 +112,12 @@ def _best(grey: Image.Image, program: str, names: str) -> _Attempt:
     return best
 
 
-def _attempt(grey: Image.Image, program: str, names: str) -> _Attempt:
+def _attempt(grey: Image.Image, program: str, languages: str) -> _Attempt:
     scan = clean(grey)
     buffer = io.BytesIO()
     scan.image.save(buffer, "PPM")
-    arguments = ["stdin", "stdout", "-l", names, "--psm", "4", "--dpi", str(DOTS_PER_INCH), "tsv"]
-    return _Attempt(scan, tuple(_reads(_run(program, arguments, buffer.getvalue()))))
-
-
-def _run(program: str, arguments: Sequence[str], picture: bytes = b"") -> str:
-    """What the program prints.
-
-    Raises:
-        UnreadableFileError: It failed or took too long.
-    """
-    environment = {**os.environ, "OMP_THREAD_LIMIT": "1"}  # its threads cost more than they gain
-    try:
-        done = subprocess.run(  # noqa: S603  # a fixed program; the languages are among the installed ones
-            [program, *arguments],
-            input=picture,
-            capture_output=True,
-            check=True,
-            timeout=_SECONDS,
-            env=environment,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise UnreadableFileError("reading the text in a picture took too long") from error
-    except (subprocess.CalledProcessError, OSError) as error:
-        raise UnreadableFileError("the text in a picture could not be read") from error
-    return done.stdout.decode("utf-8", "replace")
-
-
-def _languages(program: str, wanted: str | None) -> str:
-    installed = _installed(program)
-    if wanted is None:
-        others = sorted(installed - {_DEFAULT})
-        names = [name for name in (_DEFAULT,) if name in installed]
-        if not names or len(installed) <= _MAX_LANGUAGES:
-            names += others[: _MAX_LANGUAGES - len(names)]
-    else:
-        names = [name for name in wanted.split("+") if name in installed]
-    if not names:
-        missing = f" for {wanted}" if wanted else ""
-        raise UnsupportedTypeError(f"the program Tesseract has no language data{missing} installed here")
-    return "+".join(names)
-
-
-@functools.lru_cache(maxsize=4)
-def _installed(program: str) -> frozenset[str]:
-    listed = _run(program, ["--list-langs"]).splitlines()[1:]
-    names = {line.strip() for line in listed}
-    return frozenset(name for name in names - _NO_LANGUAGES if name and "/" not in name)
+    arguments = ["stdin", "stdout", "-l", languages, "--psm", "4", "--dpi", str(DOTS_PER_INCH), "tsv"]
+    return _Attempt(scan, tuple(_reads(run_tesseract(program, arguments, buffer.getvalue()))))
 
 
 def _reads(table: str) -> Iterator[_Read]:

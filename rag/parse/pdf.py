@@ -17,16 +17,18 @@ from PIL import Image
 from rag.documents import ParsedDocument
 from rag.errors import InvalidInputError, UnreadableFileError, UnsupportedTypeError
 from rag.parse.builder import PAGE_BREAK, DocumentBuilder
-from rag.parse.ocr import DOTS_PER_INCH, MISSING, ocr_available, ocr_layout
+from rag.parse.ocr import DOTS_PER_INCH, ocr_layout
 from rag.parse.page.headings import find_headings
 from rag.parse.page.layout import Layout, PageTable
 from rag.parse.page.lines import PageLines
+from rag.parse.page.numbers import named_pages, were
 from rag.parse.page.outline import OutlineEntry
 from rag.parse.page.tables import find_tables
 from rag.parse.page.text import PageText, without_controls
 from rag.parse.page.write import write_page
 from rag.parse.pdf_layout import read_layout
 from rag.parse.scan import MAX_PIXELS
+from rag.parse.tesseract import DEFAULT_LANGUAGES, MISSING, ocr_available
 from rag.parse.titles import tidy_title
 from rag.parse.types import FileType
 
@@ -90,7 +92,7 @@ class _OcrResult:
 
 
 def parse_pdf(
-    data: bytes, *, max_pages: int = MAX_PAGES, ocr: bool = True, languages: str | None = None
+    data: bytes, *, max_pages: int = MAX_PAGES, ocr: bool = True, languages: str = DEFAULT_LANGUAGES
 ) -> ParsedDocument:
     """The document of a PDF; its `warnings` name pages that were read by OCR or could not be read.
 
@@ -98,7 +100,7 @@ def parse_pdf(
         data: The file.
         max_pages: Files with more pages are refused.
         ocr: Read pages without text by OCR, where Tesseract is installed; the first `MAX_OCR_PAGES` of them.
-        languages: Tesseract's names of the scans' languages, such as `eng+deu`.
+        languages: Tesseract's codes of the scans' languages, such as `eng+deu`.
 
     Raises:
         UnreadableFileError: It is broken, needs a password, or holds no text at all.
@@ -107,22 +109,47 @@ def parse_pdf(
     with _PDFIUM_LOCK:
         file = _read(data, max_pages)
     read = _read_pictures(data, file.pages, languages) if ocr else _OcrResult(file.pages)
+    document = _document(file, read)
+    blank = {page.number for page in document.pages if page.start == page.end}
+    if len(blank) == len(read.pages):
+        raise UnreadableFileError(_no_text(read))
+    return replace(document, warnings=_warnings(read, blank))
+
+
+def parse_text_layer(data: bytes, *, max_pages: int = MAX_PAGES) -> ParsedDocument:
+    """The document without what its pictures show: pages without text are empty, and no warning names them.
+
+    Raises:
+        UnreadableFileError: It is broken or needs a password.
+        InvalidInputError: It has more than `max_pages` pages.
+    """
+    with _PDFIUM_LOCK:
+        file = _read(data, max_pages)
+    read = _OcrResult(file.pages)
+    return replace(_document(file, read), warnings=_warnings(read, set()))
+
+
+def draw_page(data: bytes, number: int) -> Image.Image | None:
+    """Page `number`, counted from 1, in grey; None if it holds text, shows nothing, or can't be drawn."""
+    with _PDFIUM_LOCK:
+        try:
+            with closing(_pdfium.PdfDocument(data)) as document:
+                is_picture = _page(document, number - 1).is_picture
+        except pypdfium2.PdfiumError:
+            return None
+        return _picture(data, number - 1) if is_picture else None
+
+
+def _document(file: _File, read: _OcrResult) -> ParsedDocument:
     pages = read.pages
     tidy = PageText.of(page.layout.text for page in pages if page.layout is not None)
     found = find_headings([_lines_of(page) for page in pages], file.outline)
     builder = DocumentBuilder()
-    blank = set()
     for number, (page, headings) in enumerate(zip(pages, found, strict=True), start=1):
         with builder.page(number):
-            start = builder.length
             if page.layout is not None:
                 write_page(builder, page.layout, tidy, tables=page.tables, headings=headings)
-            if builder.length == start:
-                blank.add(number)
-    if len(blank) == len(pages):
-        raise UnreadableFileError(_no_text(read))
-    title = _sensible_title(file.title)
-    return builder.build(FileType.PDF, title=title, warnings=_warnings(read, blank))
+    return builder.build(FileType.PDF, title=_sensible_title(file.title))
 
 
 def _read(data: bytes, max_pages: int) -> _File:
@@ -175,7 +202,7 @@ def _outline(document: Any) -> Iterator[OutlineEntry]:
         return
 
 
-def _read_pictures(data: bytes, pages: list[_Page], languages: str | None) -> _OcrResult:
+def _read_pictures(data: bytes, pages: list[_Page], languages: str) -> _OcrResult:
     """The pages, those without text read by OCR."""
     pictures = [index for index, page in enumerate(pages) if page.is_picture]
     if not pictures:
@@ -199,7 +226,7 @@ def _too_many(pictures: int) -> str:
     return f"at most {MAX_OCR_PAGES} pages of a file are read by OCR"
 
 
-def _read_picture(data: bytes, index: int, languages: str | None) -> _Page | None:
+def _read_picture(data: bytes, index: int, languages: str) -> _Page | None:
     with _PDFIUM_LOCK:
         picture = _picture(data, index)
     return None if picture is None else _with_tables(ocr_layout(picture, languages=languages), by_ocr=True)
@@ -242,24 +269,14 @@ def _warnings(read: _OcrResult, blank: set[int]) -> tuple[str, ...]:
     empty = [n for n in sorted(blank) if n not in broken and not (read.obstacle and n in unread)]
     warnings = []
     if broken:
-        warnings.append(f"could not read {_pages(broken)}")
+        warnings.append(f"could not read {named_pages(broken)}")
     if by_ocr:
-        warnings.append(f"{_pages(by_ocr)} {_were(by_ocr)} read by OCR")
+        warnings.append(f"{named_pages(by_ocr)} {were(by_ocr)} read by OCR")
     if read.obstacle and unread:
-        warnings.append(f"no text on {_pages(unread)}, only pictures: {read.obstacle}")
+        warnings.append(f"no text on {named_pages(unread)}, only pictures: {read.obstacle}")
     if empty:
-        warnings.append(f"no text on {_pages(empty)}")
+        warnings.append(f"no text on {named_pages(empty)}")
     if hiding:
         verb = "holds" if len(hiding) == 1 else "hold"
-        warnings.append(f"{_pages(hiding)} {verb} text that a reader of the page doesn't see")
+        warnings.append(f"{named_pages(hiding)} {verb} text that a reader of the page doesn't see")
     return tuple(warnings)
-
-
-def _were(numbers: list[int]) -> str:
-    return "was" if len(numbers) == 1 else "were"
-
-
-def _pages(numbers: list[int], shown: int = 10) -> str:
-    listed = ", ".join(map(str, numbers[:shown]))
-    rest = f" and {len(numbers) - shown} more" if len(numbers) > shown else ""
-    return f"page{'s' if len(numbers) > 1 else ''} {listed}{rest}"

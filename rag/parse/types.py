@@ -34,6 +34,7 @@ class FileType(StrEnum):
     BMP = "image/bmp"
 
 
+IMAGES = frozenset({FileType.PNG, FileType.JPEG, FileType.TIFF, FileType.WEBP, FileType.GIF, FileType.BMP})
 SUPPORTED = (
     "PDF, Word (.docx), PowerPoint (.pptx), Excel (.xlsx), OpenDocument text (.odt), EPUB, HTML, XML, "
     "Markdown, reStructuredText, plain text, CSV, TSV, JSON, JSON Lines, e-mail (.eml), ZIP archives and "

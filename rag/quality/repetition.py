@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rag.documents import ParsedDocument
+from rag.parse.types import FileType
 from rag.quality.rules import QualityRules
 
 _ENOUGH_LINES = 8
@@ -90,6 +91,9 @@ def compressed_share(blocks: Sequence[str]) -> float:
 
 
 def _pages(document: ParsedDocument) -> list[str]:
+    """None of an archive or message: what is wrong with one file in it is not wrong with all."""
+    if document.mime_type in {FileType.ZIP, FileType.EML}:
+        return []
     return [document.text[page.start : page.end] for page in document.pages]
 
 

@@ -43,6 +43,17 @@ async def document_of(frame: Frame, limits: Limits) -> ParsedDocument:
     raise _refusal(frame, limits)
 
 
+def picture_of(frame: Frame, limits: Limits) -> bytes:
+    """The picture in a child's answer.
+
+    Raises:
+        InvalidInputError: Its subclasses say what is wrong with the file.
+    """
+    if frame.kind is Kind.PICTURE:
+        return frame.payload
+    raise _refusal(frame, limits)
+
+
 def _refusal(frame: Frame, limits: Limits) -> InvalidInputError:
     text = frame.payload.decode("utf-8", "replace")
     if frame.kind is Kind.OUT_OF_MEMORY:

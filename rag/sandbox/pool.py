@@ -6,7 +6,7 @@ came for a while. One that has met a limit, or asks for it, is replaced by a fre
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -16,7 +16,7 @@ import structlog
 from rag.documents import ParsedDocument
 from rag.errors import UnavailableError
 from rag.sandbox.limits import MB, Limits
-from rag.sandbox.outcome import broken_wire, cause_of_death, document_of, too_slow
+from rag.sandbox.outcome import broken_wire, cause_of_death, document_of, picture_of, too_slow
 from rag.sandbox.process import ParserProcess, ProcessEndedError, Program
 from rag.sandbox.wire import Frame, Kind, Request, WireError
 
@@ -47,6 +47,11 @@ class Sandbox:
         self._alive: set[ParserProcess] = set()
         self._closed = False
 
+    @property
+    def reading_settings(self) -> Mapping[str, str]:
+        """The options of the parser."""
+        return self._program.options
+
     async def parse(self, path: Path, *, filename: str | None, mime_type: str | None) -> ParsedDocument:
         """The document in a file of this machine. Cancelling ends the child.
 
@@ -54,12 +59,25 @@ class Sandbox:
             InvalidInputError: Its subclasses say what is wrong with the file, or which limit it exceeds.
             UnavailableError: No child can be started, it was killed from outside, or the sandbox is closed.
         """
-        request = Request(path, filename, mime_type)
-        async with self._slots:
-            frame = await self._read(request)
+        frame = await self._read(Request(path, filename, mime_type))
         return await document_of(frame, self._limits)
 
+    async def draw(self, path: Path, *, page: int) -> bytes:
+        """A picture of a page, counted from 1, of a file that was read; empty where the page needs none.
+
+        For parsers that draw, such as `rag.parse.pictures.read_or_draw`.
+
+        Raises:
+            InvalidInputError: As for `parse`.
+            UnavailableError: As for `parse`.
+        """
+        return picture_of(await self._read(Request(path, None, None, page)), self._limits)
+
     async def _read(self, request: Request) -> Frame:
+        async with self._slots:
+            return await self._read_now(request)
+
+    async def _read_now(self, request: Request) -> Frame:
         process = await self._begun(request)
         with process:
             frame = await self._reply(process)
@@ -141,7 +159,12 @@ class Sandbox:
 
 @asynccontextmanager
 async def open_sandbox(
-    limits: Limits, *, processes: int, parser: str = PARSER, idle_s: float = IDLE_S
+    limits: Limits,
+    *,
+    processes: int,
+    parser: str = PARSER,
+    options: Mapping[str, str] | None = None,
+    idle_s: float = IDLE_S,
 ) -> AsyncIterator[Sandbox]:
     """A sandbox without children yet; at the end all are gone, and their files.
 
@@ -152,10 +175,12 @@ async def open_sandbox(
         limits: Of each file.
         processes: Files that are read at a time.
         parser: `module:function` of a function like `rag.parse.parse`.
+        options: Keyword arguments for the function, where they are not its defaults.
         idle_s: How long a child lives without a file, in seconds.
     """
     with tempfile.TemporaryDirectory(prefix="groundwork-parse-", ignore_cleanup_errors=True) as folder:
-        sandbox = Sandbox(Program(parser, limits), Path(folder), processes=processes, idle_s=idle_s)
+        program = Program(parser, limits, options or {})
+        sandbox = Sandbox(program, Path(folder), processes=processes, idle_s=idle_s)
         try:
             yield sandbox
         finally:

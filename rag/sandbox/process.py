@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
 import sys
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -35,15 +37,19 @@ class Program:
 
     Attributes:
         parser: `module:function` of a function like `rag.parse.parse`.
+        limits: Of each file.
+        options: Keyword arguments for the function.
     """
 
     parser: str
     limits: Limits
+    options: Mapping[str, str] = field(default_factory=dict)
 
     def command(self) -> list[str]:
         # -P: what a parser writes to its folder is not imported. -B: a limit can't cut a .pyc file short.
+        options = json.dumps(dict(self.options))
         numbers = (str(self.limits.memory_mb), str(self.limits.cpu_s))
-        return [sys.executable, "-P", "-B", "-s", "-m", "rag.sandbox.worker", self.parser, *numbers]
+        return [sys.executable, "-P", "-B", "-s", "-m", "rag.sandbox.worker", self.parser, *numbers, options]
 
 
 class ParserProcess(asyncio.SubprocessProtocol):

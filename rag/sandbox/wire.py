@@ -36,6 +36,7 @@ class Kind(IntEnum):
     REFUSED = 4  # a parser said no (the error's name, a line break, its message)
     FAILED = 5  # a parser has a fault (where, without a word of the document)
     OUT_OF_MEMORY = 6  # ()
+    PICTURE = 7  # a page of it is drawn (an image file, or nothing)
 
 
 class WireError(Exception):
@@ -105,11 +106,13 @@ class Request:
     """A file to read. Its path and names may hold the lone surrogates of undecodable file names.
 
     Of the file's name only the end is passed on, of its type only the start: a line must fit into a pipe.
+    With a page the parser is asked for a picture of that page.
     """
 
     path: Path
     filename: str | None
     mime_type: str | None
+    page: int | None = None
 
     def encode(self) -> bytes:
         """One line; the standard library's JSON, which takes lone surrogates."""
@@ -117,6 +120,7 @@ class Request:
             "path": str(self.path.absolute()),
             "filename": self.filename and self.filename[-_NAME_LENGTH:],
             "mime_type": self.mime_type and self.mime_type[:_NAME_LENGTH],
+            "page": self.page,
         }
         return json.dumps(fields).encode() + b"\n"
 
@@ -124,7 +128,7 @@ class Request:
     def decode(cls, line: bytes) -> "Request":
         """What `encode` wrote."""
         fields = json.loads(line)
-        return cls(Path(fields["path"]), fields["filename"], fields["mime_type"])
+        return cls(Path(fields["path"]), fields["filename"], fields["mime_type"], fields["page"])
 
 
 def encode_document(document: ParsedDocument) -> bytes:

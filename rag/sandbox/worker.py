@@ -1,4 +1,6 @@
-"""The child: `python -m rag.sandbox.worker PARSER MEMORY_MB CPU_S`, where PARSER is `module:function`.
+"""The child: `python -m rag.sandbox.worker PARSER MEMORY_MB CPU_S OPTIONS`.
+
+PARSER is `module:function`, OPTIONS are keyword arguments for it in JSON.
 
 Requests come on what was standard input, frames go to what was standard output. Both are moved away first:
 what a library prints can't get among the frames, and programs that a parser starts don't inherit them.
@@ -7,12 +9,14 @@ what a library prints can't get among the frames, and programs that a parser sta
 import faulthandler
 import gc
 import importlib
+import json
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
-from typing import BinaryIO, Protocol, cast
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, BinaryIO
 
 from rag.documents import ParsedDocument
 from rag.errors import InvalidInputError, UnreadableFileError, UnsupportedTypeError
@@ -26,17 +30,15 @@ _FULL = 7 / 8  # of the address space: a parser that then fails has run out of m
 _STACK = 30  # frames of a traceback
 
 
-class Parser(Protocol):
-    """A function like `rag.parse.parse`."""
-
-    def __call__(self, data: bytes, *, filename: str | None, mime_type: str | None) -> ParsedDocument: ...
+# A function like `rag.parse.parse`; one that draws takes the number of a page too, and then gives a picture.
+Parser = Callable[..., ParsedDocument | bytes]
 
 
-def main(parser: str, memory_mb: str, cpu_s: str) -> None:
+def main(parser: str, memory_mb: str, cpu_s: str, options: str) -> None:
     """Read files until there are no more requests."""
     requests, replies = _take_pipes()
     confine(int(memory_mb))
-    parse = _load(parser)
+    parse = partial(_load(parser), **json.loads(options))
     _watch_faults()
     gc.collect()
     gc.freeze()  # what is imported stays; the collector needn't look at it again
@@ -62,7 +64,8 @@ def _to_null(descriptor: int, flags: int) -> None:
 
 def _load(parser: str) -> Parser:
     module, _, function = parser.partition(":")
-    return cast("Parser", getattr(importlib.import_module(module), function))
+    parse: Parser = getattr(importlib.import_module(module), function)
+    return parse
 
 
 def _watch_faults() -> None:
@@ -105,9 +108,7 @@ class _Child:
 
     def _outcome(self, request: Request) -> tuple[Kind, bytes]:
         try:
-            data = request.path.read_bytes()
-            document = self._parse(data, filename=request.filename, mime_type=request.mime_type)
-            return Kind.DOCUMENT, encode_document(document)
+            return self._result(request)
         except MemoryError:
             return Kind.OUT_OF_MEMORY, b""
         except InvalidInputError as error:
@@ -118,6 +119,14 @@ class _Child:
             if self._is_out_of_memory(error):
                 return Kind.OUT_OF_MEMORY, b""
             return Kind.FAILED, _where(error)
+
+    def _result(self, request: Request) -> tuple[Kind, bytes]:
+        data = request.path.read_bytes()
+        page: dict[str, Any] = {} if request.page is None else {"page": request.page}
+        result = self._parse(data, filename=request.filename, mime_type=request.mime_type, **page)
+        if isinstance(result, bytes):
+            return Kind.PICTURE, result
+        return Kind.DOCUMENT, encode_document(result)
 
     def _is_out_of_memory(self, error: BaseException) -> bool:
         """Libraries call a failed allocation a broken file: lxml a syntax error, lexbor a parse error."""

@@ -13,8 +13,9 @@ from typing import Any
 import pypdfium2
 from PIL import Image
 
-from rag.parse.ocr import ocr_available, ocr_image
+from rag.parse.ocr import ocr_image
 from rag.parse.page.text import PageText
+from rag.parse.tesseract import ocr_available
 from tests.benchmarks.data import DATA
 from tests.benchmarks.report import BenchmarkRow, at_most, for_information, print_table
 

@@ -16,7 +16,7 @@ from db.embedded import ServerAddress, embedded_postgres
 from db.embedding_spaces import ensure_embedding_space
 from db.migrate import migrate
 from db.pool import connect
-from rag.models.registry import LOCAL_EMBEDDINGS
+from rag.models.local import LOCAL_EMBEDDINGS
 
 IMAGE = "pgvector/pgvector:pg16"
 EMBEDDED_MAJOR = int(os.environ.get("TEST_POSTGRES_MAJOR", "16"))
@@ -28,6 +28,11 @@ class Server:
 
     address: ServerAddress | None = None
     url: str = ""
+
+    @property
+    def admin(self) -> Login:
+        """The superuser's."""
+        return Login(self.address.admin_dsn() if self.address else self.url)
 
     async def logins(self, database: str) -> DatabaseLogins:
         """How to log in to a database, which is made when it isn't there."""
@@ -50,7 +55,7 @@ class Server:
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{database}"))
 
     async def _run(self, statement: str, *, unless_exists: str | None = None) -> None:
-        admin = await connect(Login(self.address.admin_dsn() if self.address else self.url))
+        admin = await connect(self.admin)
         try:
             exists = await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", unless_exists)
             if not exists:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from rag.parse.ocr import ocr_available
+from rag.parse.tesseract import ocr_available
 
 needs_tesseract = pytest.mark.skipif(not ocr_available(), reason="Tesseract is not installed")
 
@@ -16,12 +16,14 @@ needs_tesseract = pytest.mark.skipif(not ocr_available(), reason="Tesseract is n
 _STAND_IN = """#!{python}
 import sys
 if "--list-langs" in sys.argv:
-    print("List of available languages in \\"/usr/share/tessdata/\\" (2):", "eng", "osd", sep="\\n")
+    names = [*{languages!r}, "osd"]
+    print("List of available languages in \\"/usr/share/tessdata/\\" (2):", *names, sep="\\n")
     sys.exit()
 kind, width, height = sys.stdin.buffer.read(40).split()[:3]
 size = f"{{width.decode()}}x{{height.decode()}}"
 print("level\\tpage_num\\tblock_num\\tpar_num\\tline_num\\tword_num\\tleft\\ttop\\twidth\\theight\\tconf\\ttext")
-for line in {lines!r} or [size + " is its size"]:
+told = [sys.argv[sys.argv.index("-l") + 1]] if {says_languages} else []
+for line in told or {lines!r} or [size + " is its size"]:
     print("4\\t1\\t1\\t1\\t1\\t0\\t10\\t10\\t500\\t30\\t-1\\t")
     for number, word in enumerate(line.split()):
         print(f"5\\t1\\t1\\t1\\t1\\t1\\t{{10 + 100 * number}}\\t10\\t90\\t30\\t{confidence}\\t{{word}}")
@@ -65,12 +67,25 @@ def without_tesseract(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def stand_in(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, *lines: str, confidence: int = 95, code: int = 0
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    *lines: str,
+    confidence: int = 95,
+    code: int = 0,
+    languages: tuple[str, ...] = ("eng",),
+    says_languages: bool = False,
 ) -> None:
-    """A program called tesseract that reads these lines in any picture, or tells its size."""
+    """A program called tesseract that reads these lines in any picture, or tells its size or languages."""
     program = folder / "bin" / "tesseract"
     program.parent.mkdir()
-    script = _STAND_IN.format(python=sys.executable, lines=list(lines), confidence=confidence, code=code)
+    script = _STAND_IN.format(
+        python=sys.executable,
+        lines=list(lines),
+        confidence=confidence,
+        code=code,
+        languages=languages,
+        says_languages=says_languages,
+    )
     program.write_text(script, encoding="utf-8")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent))

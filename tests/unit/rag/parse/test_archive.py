@@ -1,17 +1,23 @@
 import io
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag.chunking import ChunkStrategy, chunk_document
 from rag.documents import ParsedDocument
 from rag.errors import InvalidInputError, UnreadableFileError
 from rag.parse import FileType, parse
 from rag.parse.archive import MAX_MEMBERS, UnpackBudget, parse_zip
 from rag.parse.members import MAX_WARNINGS
+from rag.quality.repetition import find_blank_pages
+from rag.quality.rules import QualityRules
+from tests.unit.rag.parse.pdf_files import pdf_file
 from tests.unit.rag.parse.zip_files import office_outline, zip_file
+from tests.unit.rag.tokenizers import WordTokenizer
 
 
 def read_zip(data: bytes) -> ParsedDocument:
@@ -192,3 +198,42 @@ def test_damage_gives_a_document_or_one_of_our_errors(damage: bytes, at: int) ->
     data[at : at + len(damage)] = damage
     with suppress(InvalidInputError):
         assert read_zip(bytes(data)).text.strip()
+
+
+def test_pages_of_a_pdf_in_it_are_kept() -> None:
+    inner: dict[str, bytes | str] = {
+        "b.pdf": pdf_file("", "Two words", "Three words", ""),
+        "c.txt": "after that",
+        "d.pdf": pdf_file("One"),
+    }
+    document = read_zip(zip_file({"a.txt": "before", "more.zip": zip_file(inner)}))
+    shown = [(page.number, document.text[page.start : page.end]) for page in document.pages]
+    assert shown == [
+        (1, "more.zip\n\nb.pdf\n\n"),
+        (2, "Two words"),
+        (3, "Three words"),
+        (4, ""),
+        (1, "d.pdf\n\nOne"),
+    ]
+    bounds = [bound for page in document.pages for bound in (page.start, page.end)]
+    assert bounds == sorted(bounds)
+
+
+def test_a_passage_of_a_pdf_in_it_is_on_a_page_and_others_are_on_none() -> None:
+    members: dict[str, bytes | str] = {"a.txt": "before", "b.pdf": pdf_file("One", "Two"), "c.txt": "after"}
+    document = read_zip(zip_file(members))
+    strategy = ChunkStrategy.PAGE
+    chunks = chunk_document(document, tokenizer=WordTokenizer(), overlap_tokens=0, strategy=strategy)
+    assert [(chunk.text, chunk.page) for chunk in chunks] == [
+        ("a.txt\n\nbefore", None),
+        ("b.pdf\n\nOne", 1),
+        ("Two", 2),
+        ("c.txt\n\nafter", None),
+    ]
+
+
+def test_blank_pages_of_a_file_in_it_are_no_fault_of_the_archive() -> None:
+    document = read_zip(zip_file({"a.txt": "text", "scan.pdf": pdf_file(*[""] * 20, "Text")}))
+    rules = QualityRules()
+    assert find_blank_pages(document, rules) is None
+    assert find_blank_pages(replace(document, mime_type=FileType.PDF), rules) is not None

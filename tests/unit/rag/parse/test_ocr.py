@@ -4,7 +4,8 @@ import pytest
 from PIL import Image
 
 from rag.errors import UnreadableFileError, UnsupportedTypeError
-from rag.parse.ocr import ocr_available, ocr_image
+from rag.parse.ocr import ocr_image
+from rag.parse.tesseract import ocr_available
 from tests.unit.rag.parse.pictures import needs_tesseract, picture, ruled_picture, stand_in, without_tesseract
 
 LINES = ("The meeting was moved to Tuesday,", "the twelfth of March, at nine.", "Please bring the plans.")
@@ -80,15 +81,27 @@ def test_a_failing_program_makes_the_picture_unreadable(
         ocr_image(picture("x"))
 
 
-def test_languages_that_are_not_installed_are_left_out(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("languages", "message"),
+    [
+        ("eng+tlh", "no language data for tlh here .*apt install tesseract-ocr-tlh"),
+        ("chi_sim+deu", "for chi_sim, deu here .*apt install tesseract-ocr-chi-sim tesseract-ocr-deu"),
+        ("osd", "no language data for osd"),
+        ("--psm", "no language data"),
+    ],
+)
+def test_the_package_of_a_language_that_is_not_installed_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, languages: str, message: str
 ) -> None:
     stand_in(monkeypatch, tmp_path, "Words")
-    assert ocr_image(picture("x"), languages="eng+tlh") == "Words"
-    with pytest.raises(UnsupportedTypeError, match="no language data for tlh"):
-        ocr_image(picture("x"), languages="tlh")
-    with pytest.raises(UnsupportedTypeError, match="no language data"):
-        ocr_image(picture("x"), languages="--psm")
+    with pytest.raises(UnsupportedTypeError, match=message):
+        ocr_image(picture("x"), languages=languages)
+
+
+def test_the_program_is_told_the_languages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stand_in(monkeypatch, tmp_path, "Words", languages=("eng", "deu"), says_languages=True)
+    assert ocr_image(picture("x"), languages="eng+deu") == "eng+deu"
+    assert ocr_image(picture("x")) == "eng"
 
 
 def test_a_huge_picture_is_made_smaller(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

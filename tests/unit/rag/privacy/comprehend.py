@@ -5,10 +5,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+
+from tests.standins.aws import use_aws
+from tests.standins.http import QuietHandler, http_server
 
 TARGET = "Comprehend_20171127.DetectPiiEntities"
 
@@ -59,51 +61,16 @@ def comprehend_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Comprehend]:
     """A running server; AWS's clients that are made meanwhile call it."""
     comprehend = Comprehend()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
-            call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            call = json.loads(self.body())
             status, body = comprehend.respond(call, self.headers["X-Amz-Target"])
-            self.send_response(status)
-            self.send_header("Content-Type", "application/x-amz-json-1.1")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.reply(status, body, "application/x-amz-json-1.1")
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    comprehend.url = f"http://127.0.0.1:{server.server_port}"
-    use_aws(monkeypatch, comprehend.url)
-    try:
-        yield comprehend
-    finally:
-        comprehend.ended.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def use_aws(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """AWS at `url`, and nothing of the developer's own settings."""
-    forget_aws(monkeypatch)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-    monkeypatch.setenv("AWS_REGION", "eu-central-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-
-
-def forget_aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No region, credentials or files of the developer's own."""
-    for name in ("REGION", "DEFAULT_REGION", "PROFILE", "ENDPOINT_URL", "ENDPOINT_URL_COMPREHEND"):
-        monkeypatch.delenv(f"AWS_{name}", raising=False)
-    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"):
-        monkeypatch.delenv(f"AWS_{name}", raising=False)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    with http_server(Handler) as url:
+        comprehend.url = url
+        use_aws(monkeypatch, comprehend.url)
+        try:
+            yield comprehend
+        finally:
+            comprehend.ended.set()

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from rag.errors import InvalidInputError, ModelError, UnavailableError
 from rag.privacy import EntityKind, Finding, LocalDetector
 from rag.privacy.comprehend import MAX_BYTES, load_comprehend, split_text
-from tests.unit.rag.privacy.comprehend import TARGET, Comprehend, comprehend_server, forget_aws, use_aws
+from tests.standins.aws import forget_aws, use_aws
+from tests.unit.rag.privacy.comprehend import TARGET, Comprehend, comprehend_server
 
 
 @pytest.fixture
