@@ -7,13 +7,16 @@ PY := $(BIN)/python
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-slow lint format types bench bench-retrieval bench-ingest openapi lock migrate clean
+.PHONY: help run run-aws-local test test-unit test-slow test-live lint format types bench bench-retrieval bench-ingest bench-aws openapi lock migrate clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 run: .venv/run.stamp  ## install what is needed, then serve on 127.0.0.1:8000 (HOST, PORT, DATA_DIR)
 	@exec $(PY) -m app
+
+run-aws-local: .venv/test.stamp  ## the same on Bedrock, S3, SQS and secrets, all stood in for on this machine
+	@exec $(PY) -m tests.standins.local_aws -- $(PY) -m app
 
 test: .venv/test.stamp lint types  ## lint, types, import contract, unit and integration tests
 	$(PY) -m pytest -m "not slow"
@@ -23,6 +26,9 @@ test-unit: .venv/test.stamp  ## the tests that need nothing but Python
 
 test-slow: .venv/test.stamp  ## the tests that take minutes
 	$(PY) -m pytest -m slow
+
+test-live: .venv/test.stamp  ## the end-to-end tests against the AWS account that the environment names
+	LIVE_AWS=1 $(PY) -m pytest --force-enable-socket tests/integration/app/test_aws_end_to_end.py
 
 lint: .venv/test.stamp  ## ruff, the import contract and the OpenAPI document
 	$(PY) -m ruff check .
@@ -45,6 +51,9 @@ bench-retrieval: .venv/test.stamp  ## the benchmarks of search, beside other sys
 
 bench-ingest: .venv/test.stamp  ## the benchmarks of ingestion, beside other systems (half an hour)
 	$(PY) -m tests.benchmarks ingest
+
+bench-aws: .venv/test.stamp  ## the benchmarks of Bedrock's models, on a stand-in (ten minutes)
+	$(PY) -m tests.benchmarks aws
 
 openapi: .venv/test.stamp  ## write docs/openapi.json anew
 	$(PY) scripts/check_openapi.py --write

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -12,12 +12,16 @@ import structlog
 from app.access.identity import ANONYMOUS, Identity
 from app.schemas import ChatRequest, ChatResponse, CitationOut, RetrievedDocument, Usage
 from db.pool import Database
-from db.repositories import conversations, sources, tenants, traces
+from db.repositories import conversations, sources, tenants, traces, usage
+from db.repositories.usage import RequestKind
 from graph.build import AnswerGraph, run_answer_graph
 from graph.events import AnswerEvent, Finished, Released, SourcesChosen
 from graph.state import AnswerContext, AnswerState
 from rag.cite import Citation
 from rag.errors import GroundworkError, NotFoundError
+from rag.models.catalog import Operation
+from rag.models.resilience.deadline import deadline
+from rag.models.usage import Meter, ModelUse, cost_usd, metering
 from rag.ports import RetrievedPassage
 
 log = structlog.get_logger(__name__)
@@ -38,6 +42,7 @@ class Run:
     began: float = field(default_factory=time.perf_counter)
     sources: list[RetrievedPassage] = field(default_factory=list)
     released: list[Released] = field(default_factory=list)
+    meter: Meter = field(default_factory=Meter)
 
     @property
     def answer(self) -> str:
@@ -113,8 +118,9 @@ class Answerer:
             TimeoutError: The deadline has passed.
         """
         try:
-            async with asyncio.timeout(self._timeout_s):
-                state = await self._drive(run, emit)
+            with metering(run.meter), deadline(self._timeout_s):
+                async with asyncio.timeout(self._timeout_s):
+                    state = await self._drive(run, emit)
         except BaseException as exc:
             # Cancelled means that the client has gone: that it asked is recorded all the same.
             await self._finish(self._store_failure(run, exc))
@@ -143,7 +149,8 @@ class Answerer:
 
     async def _drive(self, run: Run, emit: Emit) -> AnswerState:
         request = run.request
-        context = replace(self._context, scope=request.filters.narrow(run.identity.scope()))
+        scope = request.filters.narrow(run.identity.scope())
+        context = replace(self._context, scope=scope, hold_back=not request.stream)
         events = run_answer_graph(
             self._graph,
             question=request.query,
@@ -163,8 +170,6 @@ class Answerer:
         raise GroundworkError("the answer graph ended without an end")
 
     def _response(self, run: Run, state: AnswerState) -> ChatResponse:
-        used = state.get("usage")
-        model_name = state.get("model_name")
         return ChatResponse(
             request_id=run.request_id,
             conversation_id=run.conversation_id,
@@ -174,15 +179,10 @@ class Answerer:
             abstained=state.get("abstained", False),
             degraded=state["degraded"],
             metadata=dict(run.request.metadata),
-            usage=Usage(
-                prompt_tokens=used["input_tokens"] if used else 0,
-                completion_tokens=used["output_tokens"] if used else 0,
-                total_tokens=used["total_tokens"] if used else 0,
-                cost_usd=0.0 if model_name is None or model_name.startswith("local:") else None,
-            ),
+            usage=_usage(run.meter.uses),
             timings_ms=state["timings_ms"],
             latency_ms=round((time.perf_counter() - run.began) * 1000, 2),
-            model_name=model_name,
+            model_name=state.get("model_name"),
         )
 
     def _trace(self, run: Run, response: ChatResponse) -> traces.Trace:
@@ -190,7 +190,6 @@ class Answerer:
             self._blank_trace(run),
             answer=response.answer if self._store_text else None,
             models={"chat": response.model_name, "embedding": self._embedding_model()},
-            usage=response.usage.model_dump(),
             timings_ms={**response.timings_ms, "total": response.latency_ms},
             degraded=response.degraded,
             abstained=response.abstained,
@@ -213,7 +212,7 @@ class Answerer:
             prompt_version=self._context.prompt.version,
             corpus_version=run.corpus_version,
             models={"embedding": self._embedding_model()},
-            usage={},
+            usage=_usage_record(run.meter.uses),
             timings_ms={},
             degraded=[],
             abstained=False,
@@ -242,6 +241,7 @@ class Answerer:
                 )
             for document_id in gone:  # deleted while the answer was being written
                 await conversations.blank_quotes(connection, tenant_id, document_id)
+            await usage.add(connection, tenant_id, RequestKind.CHAT, run.meter.uses)
 
     def _stored_citations(self, run: Run) -> list[conversations.StoredCitation]:
         return [
@@ -261,16 +261,31 @@ class Answerer:
     async def _store_failure(self, run: Run, exc: BaseException) -> None:
         error = "client_closed" if isinstance(exc, asyncio.CancelledError) else type(exc).__name__
         elapsed = round((time.perf_counter() - run.began) * 1000, 2)
-        trace = replace(
-            self._blank_trace(run),
-            timings_ms={"total": elapsed},
-            error=error,
-        )
+        tenant_id = run.identity.tenant_id
         try:
-            async with self._database.tenant(run.identity.tenant_id) as connection:
-                await traces.add(connection, run.identity.tenant_id, trace)
+            async with self._database.tenant(tenant_id) as connection:
+                trace = replace(self._blank_trace(run), timings_ms={"total": elapsed}, error=error)
+                await traces.add(connection, tenant_id, trace)
+                await usage.add(connection, tenant_id, RequestKind.CHAT, run.meter.uses)
         except GroundworkError:
             log.exception("trace_lost", error=error)
+
+
+def _usage(uses: Sequence[ModelUse]) -> Usage:
+    chats = [use for use in uses if use.operation is Operation.CHAT]
+    prompt, completion = sum(use.prompt_tokens for use in chats), sum(use.output_tokens for use in chats)
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=prompt + completion,
+        cost_usd=cost_usd(uses),
+    )
+
+
+def _usage_record(uses: Sequence[ModelUse]) -> dict[str, Any]:
+    """What a trace keeps: the sums, and each model's part of them."""
+    models = [asdict(use) | {"cost_usd": cost_usd([use])} for use in uses]
+    return {**_usage(uses).model_dump(), "models": models}
 
 
 def _retrieved(rank: int, found: RetrievedPassage) -> dict[str, Any]:

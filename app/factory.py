@@ -2,17 +2,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from app.middleware import PlainErrorMiddleware, RequestIdMiddleware, SameOriginMiddleware
 from app.problems import MEDIA_TYPE, Problem, install_problem_handlers
-from app.routers import admin, chat, documents, feedback, health, search
+from app.routers import admin, chat, documents, feedback, health, search, usage
 from app.routers.ingest import ingest_router
 from app.sample import ingest_sample
 from app.services import open_services
 from app.settings import Settings
-from rag.models.registry import LocalModels
+from observability.logs import configure_logs
+from rag.models.local import LocalModels
 
 VERSION = "0.1.0"
 MAX_JSON_BYTES = 1024 * 1024  # the longest valid question is 16 kB
@@ -48,6 +50,8 @@ def create_app(settings: Settings | None = None, *, local: LocalModels | None = 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        if not structlog.is_configured():  # started by another server than `python -m app`
+            configure_logs(level=chosen.log_level, log_format=chosen.log_format)
         async with open_services(chosen, local=local) as services:
             if chosen.sample_documents:
                 await ingest_sample(services)
@@ -80,4 +84,5 @@ def _routers(settings: Settings) -> list[APIRouter]:
     """A worker answers for its health alone."""
     if settings.role == "worker":
         return [health.router]
-    return [chat.router, search.router, documents.router, feedback.router, admin.router, health.router]
+    routers = (chat, search, documents, feedback, usage, admin, health)
+    return [module.router for module in routers]

@@ -5,21 +5,26 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
+from app.bucket_documents import as_found, remove
 from app.ingestion import IngestOrder
 from app.ingestion_policy import TenantIngestion
+from app.metering import metered
 from app.spaces import Spaces
 from app.worker import Report
 from db.pool import Database
-from db.repositories import job_files, tenants
+from db.repositories import job_files, sources, tenants
 from db.repositories.jobs import Claim
+from db.repositories.usage import RequestKind
 from db.stores import PostgresSourceStore
 from rag.errors import InvalidInputError, NotFoundError, UnavailableError
 from rag.ingest import IncomingFile, IngestionPolicy
 from rag.ports import Writer
-from rag.sources import Entry
-from rag.sources.s3 import S3Source
+from rag.sources.object_keys import upload_tenant
+from rag.sources.s3 import fetch_s3_object, s3_client
+from rag.sources.s3_errors import NoSuchObjectError
 
 
 class IngestHandler:
@@ -30,7 +35,7 @@ class IngestHandler:
         spaces: The active embedding space, and what works in it.
         policy: For tenants without settings of their own.
         bucket: Where files are that are named by their key; None if there is no such bucket.
-        max_bytes: Larger ones are refused.
+        max_object_bytes: Larger ones of these are refused.
     """
 
     def __init__(
@@ -40,19 +45,30 @@ class IngestHandler:
         policy: IngestionPolicy,
         *,
         bucket: str | None,
-        max_bytes: int,
+        max_object_bytes: int,
     ) -> None:
         self._policy = policy
         self._bucket = bucket
-        self._max_bytes = max_bytes
+        self._max_object_bytes = max_object_bytes
         self._database = database
         self._spaces = spaces
+        self._s3: Any = None  # made when it is first needed
 
     async def __call__(self, claim: Claim, report: Report) -> None:
-        """Storing the document ends the job, in one transaction."""
-        order, current = IngestOrder.of(claim), self._spaces.current
-        async with self._fetched(claim, order) as path:
-            content = await asyncio.to_thread(path.read_text, "utf-8") if order.is_text else path
+        """Storing the document ends the job, in one transaction; so does removing it."""
+        order = IngestOrder.of(claim)
+        try:
+            async with self._fetched(claim, order) as (path, found):
+                await self._ingest(claim, found, path, report)
+        except NoSuchObjectError:
+            if not order.follows:
+                raise
+            await remove(self._database, claim, f"s3://{self._bucket}/{order.s3_key}")
+
+    async def _ingest(self, claim: Claim, order: IngestOrder, path: Path, report: Report) -> None:
+        current = self._spaces.current
+        content = await asyncio.to_thread(path.read_text, "utf-8") if order.is_text else path
+        async with metered(self._database, claim.tenant_id, RequestKind.INGEST):
             await current.ingestor.ingest(
                 Writer(claim.tenant_id, order.groups),
                 IncomingFile(content, order.labels, filename=order.filename, mime_type=order.mime_type),
@@ -69,8 +85,8 @@ class IngestHandler:
         return TenantIngestion.read(stored).applied_to(self._policy)
 
     @asynccontextmanager
-    async def _fetched(self, claim: Claim, order: IngestOrder) -> AsyncIterator[Path]:
-        """The job's file in a folder of its own, which is gone afterwards.
+    async def _fetched(self, claim: Claim, order: IngestOrder) -> AsyncIterator[tuple[Path, IngestOrder]]:
+        """The job's file in a folder that is gone afterwards, and the order with what the file adds to it.
 
         Raises:
             NotFoundError: It is no longer there.
@@ -79,16 +95,23 @@ class IngestHandler:
         with tempfile.TemporaryDirectory(prefix="groundwork-ingest-") as folder:
             path = Path(folder) / "file"
             if order.s3_key is not None:
-                await self._fetch_key(order.s3_key, path)
+                order = await self._fetch_key(claim, order, order.s3_key, path)
             elif not await self._write(claim, path):
                 raise NotFoundError("the job's file is no longer there: send the document again")
-            yield path
+            yield path, order
 
-    async def _fetch_key(self, key: str, path: Path) -> None:
+    async def _fetch_key(self, claim: Claim, order: IngestOrder, key: str, path: Path) -> IngestOrder:
         if self._bucket is None:
             raise InvalidInputError("s3_key names a file of DOCUMENTS_BUCKET, which is not set")
-        source = await asyncio.to_thread(S3Source, self._bucket, "", max_bytes=self._max_bytes)
-        await source.fetch(Entry(key, None), path)
+        if upload_tenant(key) not in {None, claim.tenant_id}:
+            raise NotFoundError(f"there is no s3://{self._bucket}/{key}")
+        self._s3 = self._s3 or await asyncio.to_thread(s3_client)
+        fetched = await fetch_s3_object(
+            self._bucket, key, path, max_bytes=self._max_object_bytes, client=self._s3
+        )
+        async with self._database.tenant(claim.tenant_id) as connection:
+            mark = await sources.mark(connection, claim.tenant_id, order.labels.source_document_id)
+        return as_found(order, fetched, mark, f"s3://{self._bucket}/")
 
     async def _write(self, claim: Claim, path: Path) -> bool:
         found = False

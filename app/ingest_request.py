@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from fastapi import Request, status
@@ -14,11 +14,12 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from app.ingestion import Parts, Upload, part_of
-from app.schemas import IngestKeyRequest, IngestLabels, IngestTextRequest
+from app.schemas import IngestKeyRequest, IngestLabels, IngestPrefixRequest, IngestTextRequest
 from db.repositories.job_files import PART_BYTES
-from rag.errors import InvalidInputError, UnreadableFileError
+from rag.errors import InvalidInputError, UnreadableFileError, UnsupportedTypeError
 from rag.ingest import check_name, text_name
 from rag.ports import SourceLabels
+from rag.sources.object_keys import upload_tenant, why_unsupported
 
 MAX_FILES = 100  # of one request
 LISTS = ("acl",)
@@ -28,7 +29,10 @@ REQUEST_BODY: dict[str, Any] = {
         "content": {
             "application/json": {
                 "schema": {
-                    "anyOf": [IngestTextRequest.model_json_schema(), IngestKeyRequest.model_json_schema()]
+                    "anyOf": [
+                        kind.model_json_schema()
+                        for kind in (IngestTextRequest, IngestKeyRequest, IngestPrefixRequest)
+                    ]
                 }
             },
             "multipart/form-data": {
@@ -55,8 +59,31 @@ Body = TypeVar("Body", bound=IngestLabels)
 
 @dataclass(frozen=True, slots=True)
 class IngestRequest:
+    """What is asked for. With `prefix`, the one upload stands for each object below it."""
+
     uploads: list[Upload]
     force: bool
+    prefix: str | None = None
+
+    async def digest(self) -> bytes:
+        """Of all that is asked for, the documents' bytes included."""
+        whole = hashlib.sha256((self.prefix or "").encode())
+        for upload in self.uploads:
+            content = hashlib.sha256()
+            if upload.parts is not None:
+                async for part in upload.parts():
+                    content.update(part)
+            fields = {
+                "content": content.hexdigest(),
+                "labels": asdict(upload.labels),
+                "filename": upload.filename,
+                "mime_type": upload.mime_type,
+                "is_text": upload.is_text,
+                "s3_key": upload.s3_key,
+                "force": self.force,
+            }
+            whole.update(hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).digest())
+        return whole.digest()
 
 
 @asynccontextmanager
@@ -85,14 +112,34 @@ def _from_json(body: bytes) -> IngestRequest:
     fields = _json(body)
     if isinstance(fields, dict) and "s3_key" in fields:
         by_key = _validated(IngestKeyRequest, fields)
+        check_key(by_key.s3_key)
         labels = _labels(by_key, default_name=by_key.s3_key)
         upload = Upload(labels, filename=by_key.s3_key, s3_key=by_key.s3_key)
         return IngestRequest([upload], by_key.force_reindex)
+    if isinstance(fields, dict) and "s3_prefix" in fields:
+        below = _validated(IngestPrefixRequest, fields)
+        if below.source_document_id or below.title:
+            raise InvalidInputError("source_document_id and title name one document: leave them out")
+        template = Upload(_labels(below, default_name=below.s3_prefix))
+        return IngestRequest([template], below.force_reindex, prefix=below.s3_prefix)
     text = _validated(IngestTextRequest, fields)
     if not text.text.strip():
         raise UnreadableFileError("the text is blank")
     labels = _labels(text, default_name=text_name(text.text, text.title))
     return IngestRequest([Upload(labels, part_of(text.text.encode()), is_text=True)], text.force_reindex)
+
+
+def check_key(key: str) -> None:
+    """Refuse a key before a job is made of it.
+
+    Raises:
+        InvalidInputError: It is an upload's.
+        UnsupportedTypeError: Its name is of a kind that no parser reads.
+    """
+    if upload_tenant(key):  # also the caller's own: they say what it is when they complete it
+        raise InvalidInputError("an upload is taken in by POST /ingest/uploads/{upload_id}/complete")
+    if reason := why_unsupported(key):
+        raise UnsupportedTypeError(reason)
 
 
 def _json(body: bytes) -> Any:

@@ -1,8 +1,6 @@
 """Ingestion as jobs: accepted with all that they need, worked off by any worker, watched from anywhere."""
 
 import asyncio
-import hashlib
-import json
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -31,6 +29,7 @@ class Upload:
         parts: Its bytes, from the start at each call; None for one that is fetched by `s3_key`.
         is_text: They are a text in UTF-8 that is taken as it is.
         s3_key: Where it lies in the documents bucket.
+        follows: The document is to become what the bucket then holds, nothing included.
         priority: Higher ones are worked off first.
     """
 
@@ -40,6 +39,7 @@ class Upload:
     mime_type: str | None = None
     is_text: bool = False
     s3_key: str | None = None
+    follows: bool = False
     priority: int = 0
 
 
@@ -55,6 +55,7 @@ class IngestOrder:
     s3_key: str | None
     force: bool
     released: bool = False
+    follows: bool = False
 
     @classmethod
     def of(cls, claim: Claim) -> Self:
@@ -219,31 +220,19 @@ async def delete_document(
         await jobs.cancel_of_source(
             connection, tenant_id, source.source_document_id, reason="the document was deleted"
         )
-        if not await sources.delete(connection, groups, document_id):
+        if not await delete_source(connection, tenant_id, groups, document_id):
             raise NotFoundError(f"there is no document {document_id}")
-        await conversations.blank_quotes(connection, tenant_id, document_id)
-        await tenants.advance_corpus_version(connection, tenant_id)
 
 
-async def request_digest(uploads: Sequence[Upload], *, force: bool) -> bytes:
-    """A digest of all that a request asks for, the documents' bytes included."""
-    whole = hashlib.sha256()
-    for upload in uploads:
-        content = hashlib.sha256()
-        if upload.parts is not None:
-            async for part in upload.parts():
-                content.update(part)
-        fields = {
-            "content": content.hexdigest(),
-            "labels": asdict(upload.labels),
-            "filename": upload.filename,
-            "mime_type": upload.mime_type,
-            "is_text": upload.is_text,
-            "s3_key": upload.s3_key,
-            "force": force,
-        }
-        whole.update(hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).digest())
-    return whole.digest()
+async def delete_source(
+    connection: Connection, tenant_id: UUID, groups: Sequence[str], document_id: UUID
+) -> bool:
+    """Delete a source with all that was made of it, and blank its quotes; whether the caller may see one."""
+    if not await sources.delete(connection, groups, document_id):
+        return False
+    await conversations.blank_quotes(connection, tenant_id, document_id)
+    await tenants.advance_corpus_version(connection, tenant_id)
+    return True
 
 
 async def _jobs_of_key(
@@ -273,6 +262,7 @@ async def _add(connection: Connection, writer: Writer, upload: Upload, *, force:
         is_text=upload.is_text,
         s3_key=upload.s3_key,
         force=force,
+        follows=upload.follows,
     )
     new = NewJob(
         INGEST,

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.worker import Report
 from db.pool import Database
-from db.repositories import retention
+from db.repositories import retention, uploads
 from db.repositories.jobs import Claim
 from db.repositories.schedules import Schedule
 
@@ -31,5 +31,6 @@ class MaintenanceHandler:
     async def __call__(self, claim: Claim, report: Report) -> Mapping[str, Any]:
         async with self._database.tenant(claim.tenant_id) as connection:
             pruned = await retention.prune_versions(connection, claim.tenant_id, keep=self._keep_versions)
+            await uploads.expire(connection, claim.tenant_id)
             await retention.forget_jobs(connection, claim.tenant_id, older_than=self._keep_jobs)
         return {"versions_pruned": pruned}

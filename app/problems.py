@@ -128,7 +128,8 @@ async def _on_groundwork_error(request: Request, exc: Exception) -> JSONResponse
         log.warning("request_shed", code=code, reason=str(exc))  # one line: there may be thousands
         headers = {"Retry-After": str(math.ceil(exc.retry_after_s))}
     elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("request_failed", code=code, exc_info=exc)
+        # A model's failure was logged where it happened; its traceback may hold what the model was asked.
+        log.error("request_failed", code=code, exc_info=None if isinstance(exc, ModelError) else exc)
         headers = {"Retry-After": RETRY_AFTER_S}
     return problem_response(request, status, code=code, detail=detail, headers=headers)
 

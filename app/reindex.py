@@ -11,7 +11,7 @@ from db.repositories import spaces
 from db.repositories.spaces import Space
 from rag.embedding_text import embedding_text
 from rag.errors import ConflictError, GroundworkError, ModelError, UnavailableError
-from rag.models.registry import EmbeddingModel
+from rag.models.types import EmbeddingModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What goes over HTTP. Requests refuse unknown fields, NUL characters and lone surrogates."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -76,6 +76,20 @@ class IngestKeyRequest(IngestLabels):
     s3_key: Name
 
 
+class IngestPrefixRequest(IngestLabels):
+    """All files of the bucket `DOCUMENTS_BUCKET` below a folder; the name of each is its key."""
+
+    s3_prefix: Name
+
+
+class UploadRequest(IngestLabels):
+    """A file that is to be sent straight to the bucket; its name is `filename` unless another is given."""
+
+    filename: Name
+    byte_size: Annotated[int, Field(ge=1)]
+    mime_type: Annotated[str, Field(max_length=255, pattern=r"^[\w.+-]+/[\w.+-]+( *;[ -~]*)?$")] | None = None
+
+
 class DocumentChanges(Request):
     """What is left out stays. Metadata is merged (RFC 7396): a key with null is removed, others stay."""
 
@@ -144,7 +158,11 @@ class RetrievedDocument(BaseModel):
 
 
 class Usage(BaseModel):
-    """Tokens of the chat model. `cost_usd` is null where the price isn't known."""
+    """Tokens of the chat models, those read from a prompt cache included.
+
+    `cost_usd` is what the whole request cost, with its embeddings, reranking and guardrails; null where a
+    part of it isn't known.
+    """
 
     prompt_tokens: int
     completion_tokens: int
@@ -258,6 +276,9 @@ class IngestJob(BaseModel):
     chunks_created: int | None = None
     unchanged: bool | None = None
     warnings: list[str] = []
+    removed: bool = Field(
+        default=False, description="The object is gone from the bucket, and the document with it."
+    )
     error: str | None = None
 
     @classmethod
@@ -271,8 +292,29 @@ class IngestJob(BaseModel):
         )
 
 
+class SkippedObject(BaseModel):
+    """An object below `s3_prefix` that no job was made of."""
+
+    s3_key: str
+    reason: str
+
+
 class IngestJobs(BaseModel):
     jobs: list[IngestJob]
+    skipped: list[SkippedObject] = []
+
+
+class UploadOut(BaseModel):
+    """Where to send the file: a POST of a form to `url`, with `fields` and then the file as the field `file`.
+
+    S3 takes no other size or type than was announced, and nothing after `expires_at`.
+    """
+
+    upload_id: UUID
+    url: str
+    fields: dict[str, str]
+    expires_at: datetime
+    s3_key: str
 
 
 class JobStatus(BaseModel):
@@ -325,6 +367,37 @@ class DocumentPage(BaseModel):
 
     documents: list[DocumentOut]
     next_cursor: str | None
+
+
+class UsageSum(BaseModel):
+    """Use of models, added up under a day, a model or a kind of request; without a label, all together.
+
+    `input_tokens` leaves out those read from a prompt cache or written to it. `units` are texts embedded,
+    queries reranked and text units that a guardrail examined. `cost_usd` is of the calls whose cost is known,
+    null if there are none; the others are `unpriced_calls`.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    label: str | None
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    cache_write_1h_tokens: int
+    units: int
+    cost_usd: float | None
+    unpriced_calls: int
+
+
+class UsageReport(BaseModel):
+    """The tenant's use of models from one day to another, both included."""
+
+    first: date = Field(serialization_alias="from")
+    last: date = Field(serialization_alias="to")
+    rows: list[UsageSum]
+    totals: UsageSum
 
 
 class FeedbackResponse(BaseModel):

@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 
 from langchain_core.documents.compressor import BaseDocumentCompressor
 
@@ -16,8 +15,13 @@ from app.ingest_handler import IngestHandler
 from app.ingestion import INGEST, IngestionQueue
 from app.ingestion_policy import default_policy
 from app.maintenance import MAINTAIN, MaintenanceHandler
+from app.model_options import model_options
+from app.object_events import following_bucket
+from app.parsers import open_parser
+from app.secrets import LiveSettings, refreshing
 from app.settings import Settings
 from app.spaces import Spaces, following
+from app.uploads import Uploads
 from app.worker import Handler, Worker, running
 from db.addresses import DatabaseLogins
 from db.bootstrap import embedded_database
@@ -31,19 +35,15 @@ from db.repositories.jobs import CHANNEL
 from feedback.collect import FeedbackCollector
 from graph.build import build_answer_graph
 from graph.state import AnswerContext
+from rag.artifacts import Artifacts, LocalArtifacts, S3Artifacts
 from rag.ingest import IngestionPolicy, Ingestor
-from rag.models.registry import (
-    EmbeddingModel,
-    LocalModels,
-    load_chat_models,
-    load_embedding_model,
-    load_reranker,
-)
+from rag.models.local import LocalModels
+from rag.models.registry import Models
+from rag.models.types import EmbeddingModel
 from rag.privacy import LocalDetector, PersonalDataDetector
 from rag.privacy.comprehend import load_comprehend
 from rag.prompts import load_prompt
-from rag.sandbox.limits import MB, Limits
-from rag.sandbox.pool import Sandbox, open_sandbox
+from rag.sandbox.limits import MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,8 @@ class Services:
     reranker: BaseDocumentCompressor | None
     answerer: Answerer
     queue: IngestionQueue
+    uploads: Uploads
+    artifacts: Artifacts
     feedback: FeedbackCollector
 
     @property
@@ -80,12 +82,13 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
         ModelError: A model can't be loaded or doesn't answer.
     """
     async with AsyncExitStack() as stack:
-        local = local or LocalModels()
-        loading = asyncio.create_task(
-            asyncio.to_thread(load_embedding_model, settings.embedding_model, local)
-        )
+        models = Models(model_options(settings), local)
+        stack.push_async_callback(models.close)
+        loading = asyncio.create_task(asyncio.to_thread(models.embedding_model, settings.embedding_model))
         stack.push_async_callback(_settle, loading)
-        logins = settings.database_logins()
+        live = LiveSettings(settings)
+        await stack.enter_async_context(refreshing(live))
+        logins = live.database_logins()
         if logins is None:
             logins = await stack.enter_async_context(embedded_database(settings.data_dir))
         embedding = await loading
@@ -97,27 +100,30 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
         policy = default_policy(settings)
         spaces = Spaces(
             database,
-            parser=await stack.enter_async_context(_sandbox(settings)),
+            parser=await stack.enter_async_context(open_parser(settings)),
             detector=_detector(settings),
             policy=policy,
-            load=partial(load_embedding_model, local=local),
+            load=models.embedding_model,
         )
         await spaces.refresh(loaded=embedding)
         await stack.enter_async_context(following(spaces))
         identity = await _default_identity(database)
-        reranker = load_reranker(settings.rerank_model)
+        reranker = await asyncio.to_thread(models.reranker, settings.rerank_model)
         context = AnswerContext(
             scope=identity.scope(),
             retriever=spaces,
             reranker=reranker,
-            chat_models=tuple(load_chat_models(settings.chat_model, local)),
+            chat_models=await asyncio.to_thread(models.chat_models, settings.chat_model),
             prompt=load_prompt(settings.answer_prompt),
             context_tokens=settings.context_tokens,
             relevance_floor=settings.relevance_floor,
+            guardrail=await asyncio.to_thread(models.guardrail),
         )
+        queue = IngestionQueue(database)
         if settings.role != "api":
             handlers = _handlers(settings, database, spaces, policy)
             await stack.enter_async_context(_working(settings, database, logins, handlers))
+            await stack.enter_async_context(following_bucket(settings, queue, identity.writer()))
         yield Services(
             settings=settings,
             logins=logins,
@@ -126,16 +132,22 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             spaces=spaces,
             reranker=reranker,
             answerer=_answerer(settings, database, context, spaces),
-            queue=IngestionQueue(database),
+            queue=queue,
+            uploads=Uploads(
+                database,
+                queue,
+                bucket=settings.documents_bucket,
+                max_bytes=settings.max_s3_object_mb * MB,
+            ),
+            artifacts=_artifacts(settings),
             feedback=FeedbackCollector(database),
         )
 
 
-def _sandbox(settings: Settings) -> AbstractAsyncContextManager[Sandbox]:
-    limits = Limits(
-        memory_mb=settings.parse_memory_mb, cpu_s=settings.parse_timeout_s, wall_s=settings.parse_timeout_s
-    )
-    return open_sandbox(limits, processes=settings.worker_slots)
+def _artifacts(settings: Settings) -> Artifacts:
+    if settings.artifacts_bucket is None:
+        return LocalArtifacts(settings.data_dir / "artifacts")
+    return S3Artifacts(settings.artifacts_bucket, kms_key=settings.artifacts_kms_key)
 
 
 def _detector(settings: Settings) -> PersonalDataDetector:
@@ -153,7 +165,7 @@ def _handlers(
             spaces,
             policy,
             bucket=settings.documents_bucket,
-            max_bytes=settings.max_upload_mb * MB,
+            max_object_bytes=settings.max_s3_object_mb * MB,
         ),
         MAINTAIN: MaintenanceHandler(
             database,

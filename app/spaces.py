@@ -13,7 +13,7 @@ from db.repositories.spaces import Space
 from db.stores import PostgresChunkSearch, PostgresSourceStore
 from rag.errors import GroundworkError, UnavailableError
 from rag.ingest import DocumentParser, IngestionPolicy, Ingestor
-from rag.models.registry import EmbeddingModel
+from rag.models.types import EmbeddingModel
 from rag.ports import SearchScope
 from rag.privacy import PersonalDataDetector
 from rag.retrieve import Retrieval, Retriever, Strategy

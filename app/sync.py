@@ -12,6 +12,7 @@ from db.pool import Database
 from db.repositories import sources
 from db.repositories.job_files import PART_BYTES
 from db.repositories.jobs import Job, JobState
+from db.repositories.sources import Mark
 from rag.errors import ConflictError, GroundworkError, UnreadableFileError
 from rag.ports import SourceLabels, Writer
 from rag.sources import Entry, Known, Source, SyncPlan, compare, list_source
@@ -109,7 +110,7 @@ class Synchronizer:
         """The job that took the entry in; None if the source says that nothing has changed."""
         async with self._database.tenant(self._writer.tenant_id) as connection:
             mark = await sources.mark(connection, self._writer.tenant_id, name)
-        if mark is not None and mark.origin not in {None, source.name}:
+        if mark is not None and not _may_take_over(mark, source, entry):
             raise ConflictError(f"a document of this name comes from {mark.origin}: use another prefix")
         with tempfile.TemporaryDirectory(prefix="groundwork-sync-") as folder:
             path = Path(folder) / "file"
@@ -127,7 +128,7 @@ class Synchronizer:
             upload = Upload(
                 labels,
                 parts_of(path),
-                filename=entry.name,
+                filename=name,  # as one of S3 that is named by its key
                 mime_type=fetched.mime_type or entry.mime_type,
                 priority=-1,  # a single upload that somebody waits for comes first
             )
@@ -148,10 +149,19 @@ class Synchronizer:
         return Synced(name, "removed")
 
 
+def _may_take_over(mark: Mark, source: Source, entry: Entry) -> bool:
+    """Whether the document may become the source's: no other brought it, save of the same object."""
+    if mark.origin is None or mark.origin == source.name:
+        return True
+    return mark.origin.startswith("s3://") and entry.uri == mark.origin + mark.source_document_id
+
+
 def synced(name: str, job: Job) -> Synced:
     """What became of a document, from its job."""
     if job.state is not JobState.SUCCEEDED or job.result is None:
         return Synced(name, job.state.value, reason=job.error)
+    if job.result.get("removed"):
+        return Synced(name, "removed")
     return Synced(
         name,
         "unchanged" if job.result["unchanged"] else "ingested",

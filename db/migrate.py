@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection as SyncConnection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -63,6 +64,22 @@ async def downgrade(owner: Login, *, revision: str) -> None:
     """
     async with locked(owner):
         await _run_alembic(owner, command.downgrade, revision)
+
+
+async def is_current(owner: Login) -> bool:
+    """Whether the schema is the newest; changes nothing.
+
+    Raises:
+        UnavailableError: The server can't be reached, is too old, lacks pgvector, or refuses the login.
+    """
+    connection = await connect(owner)
+    try:
+        await _check_server(connection)
+        exists = await connection.fetchval("SELECT to_regclass('alembic_version')")
+        version = await connection.fetchval("SELECT version_num FROM alembic_version") if exists else None
+    finally:
+        await connection.close()
+    return version == ScriptDirectory(str(MIGRATIONS)).get_current_head()
 
 
 @asynccontextmanager

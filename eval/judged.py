@@ -33,14 +33,22 @@ def read_judged(path: Path) -> list[JudgedQuestion]:
         InvalidInputError: The file can't be read or is empty, or a line, which the message names, is wrong.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as exc:
+        return parse_judged(path.read_bytes(), str(path))
+    except OSError as exc:
         raise InvalidInputError(f"{path}: {exc}") from exc
+
+
+def parse_judged(data: bytes, place: str) -> list[JudgedQuestion]:
+    """The same of a file's bytes; `place` names it in messages."""
+    try:
+        lines = data.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as exc:
+        raise InvalidInputError(f"{place}: {exc}") from exc
     questions = [
-        _question(line, f"{path}, line {n}") for n, line in enumerate(lines, start=1) if line.strip()
+        _question(line, f"{place}, line {n}") for n, line in enumerate(lines, start=1) if line.strip()
     ]
     if not questions:
-        raise InvalidInputError(f"{path} has no questions")
+        raise InvalidInputError(f"{place} has no questions")
     return questions
 
 

@@ -8,7 +8,8 @@ from langchain_core.documents.compressor import BaseDocumentCompressor
 from langchain_core.messages.ai import UsageMetadata
 
 from rag.cite import Citation
-from rag.models.registry import ChatModel
+from rag.guardrail import Guardrail
+from rag.models.types import ChatModel
 from rag.ports import RetrievedPassage, SearchScope
 from rag.prompts import SystemPrompt
 from rag.retrieve import PassageRetriever, Strategy
@@ -24,6 +25,9 @@ class AnswerContext:
         reranker: Reorders what was found; None leaves the fused order.
         chat_models: A fallback chain, first choice first.
         prompt: Tells the model how to answer.
+        guardrail: Judges question and answer; None lets all pass.
+        hold_back: Whether nothing is released before the model has finished, for callers who don't see an
+            answer grow; then another model can still take over.
         context_tokens: Token budget of the sources in the prompt.
         relevance_floor: Least cosine similarity of the best source for the question to be worth asking.
     """
@@ -35,6 +39,8 @@ class AnswerContext:
     prompt: SystemPrompt
     context_tokens: int
     relevance_floor: float
+    guardrail: Guardrail | None = None
+    hold_back: bool = False
 
 
 class AnswerState(TypedDict):

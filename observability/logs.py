@@ -40,7 +40,7 @@ def configure_logs(*, level: str, log_format: LogFormat = "auto") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for noisy in ("httpx", "botocore", "alembic", "uvicorn.access"):
+    for noisy in ("httpx", "botocore", "langchain_aws", "alembic", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 

@@ -13,10 +13,12 @@ from langchain_core.embeddings import Embeddings
 from rag.analysis import analyse
 from rag.errors import GroundworkError, InvalidInputError, ModelError
 from rag.fuse import DEFAULT_FUSION, Fusion
+from rag.models.resilience.deadline import deadline
 from rag.ports import ChunkSearch, RetrievedPassage, SearchPlan, SearchQuery, SearchScope
 
 log = structlog.get_logger(__name__)
 
+EMBEDDING_S = 8.0  # for a question's vector; the words alone are worth more than a longer wait
 CANDIDATES = 50  # a leg: deep enough for fusion to see what only one leg found
 
 
@@ -156,9 +158,11 @@ async def embed_query(embeddings: Embeddings, question: str) -> Sequence[float]:
 
     Raises:
         ModelError: The model failed, for whatever reason its SDK gives.
+        UnavailableError: It is too busy.
     """
     try:
-        return await embeddings.aembed_query(question)
+        with deadline(EMBEDDING_S):
+            return await embeddings.aembed_query(question)
     except GroundworkError:
         raise
     except Exception as exc:  # SDKs share no base class; what they raise is a failed leg

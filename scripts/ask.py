@@ -41,7 +41,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Ask the documents of the default tenant a question.")
     parser.add_argument("question")
     try:
-        response = asyncio.run(ask(ChatRequest(query=parser.parse_args().question)))
+        response = asyncio.run(ask(ChatRequest(query=parser.parse_args().question, stream=True)))
     except ValidationError as exc:
         print(f"Cannot ask: {exc.errors()[0]['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         return 2

@@ -19,7 +19,7 @@ from db.repositories import tenants
 from db.repositories.jobs import Job, JobState
 from observability.logs import configure_logs
 from rag.errors import GroundworkError, InvalidInputError
-from rag.models.registry import LocalModels, load_embedding_model
+from rag.models.registry import Models
 from rag.ports import SourceLabels
 from rag.sources import SourceOptions, SyncPlan, open_source
 from scripts.ingest_output import Output, Summary
@@ -39,7 +39,9 @@ class File:
 @asynccontextmanager
 async def services_for(*, works: bool) -> AsyncIterator[Services]:
     """The service, without HTTP; with a worker of its own if it is to do work."""
-    settings = Settings().model_copy(update={"role": "all" if works else "api"})
+    # A command does what it was asked to; services follow the bucket.
+    update = {"role": "all" if works else "api", "events_queue_url": None}
+    settings = Settings().model_copy(update=update)
     configure_logs(level="CRITICAL", log_format=settings.log_format)  # the outcome is shown instead
     async with open_services(settings) as services:
         yield services
@@ -104,6 +106,7 @@ async def sync(arguments: argparse.Namespace, output: Output) -> int:
     async with services_for(works=not arguments.dry_run) as services:
         options = SourceOptions(
             max_bytes=services.settings.max_upload_mb * MIB,
+            max_object_bytes=services.settings.max_s3_object_mb * MIB,
             local=True,
             allow=tuple(arguments.allow) or (urlsplit(arguments.source).netloc,),
             cache=services.settings.data_dir / "sources",
@@ -304,7 +307,7 @@ async def change_model(arguments: argparse.Namespace, output: Output) -> int:
             output.show(lines, {"dropped": [asdict(space) for space in dropped]})
             return 0
         name = arguments.model or services.settings.embedding_model
-        model = await asyncio.to_thread(load_embedding_model, name, LocalModels())
+        model = await asyncio.to_thread(Models().embedding_model, name)
         with output.progress("chunks", None) as bar:
             done = await reindex(logins, services.database, model, progress=bar.reach)
     output.show(

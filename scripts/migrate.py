@@ -4,26 +4,27 @@ import asyncio
 import sys
 from contextlib import AsyncExitStack
 
+from app.secrets import LiveSettings
 from app.services import prepare_schema
 from app.settings import Settings
 from db.bootstrap import embedded_database
 from observability.logs import configure_logs
 from rag.errors import GroundworkError
-from rag.models.registry import LocalModels, load_embedding_model
+from rag.models.registry import Models
 
 
 async def run(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
-        logins = settings.database_logins()
+        logins = LiveSettings(settings).database_logins()
         if logins is None:
             logins = await stack.enter_async_context(embedded_database(settings.data_dir))
-        await prepare_schema(logins, load_embedding_model(settings.embedding_model, LocalModels()))
+        await prepare_schema(logins, Models().embedding_model(settings.embedding_model))
 
 
 def main() -> int:
-    settings = Settings()
-    configure_logs(level=settings.log_level, log_format=settings.log_format)
     try:
+        settings = Settings()
+        configure_logs(level=settings.log_level, log_format=settings.log_format)
         asyncio.run(run(settings))
     except GroundworkError as exc:
         print(f"Cannot migrate: {exc}", file=sys.stderr)

@@ -1,7 +1,8 @@
 """Choose how a tenant's searches are fused: `scripts/tune_retrieval.py JUDGED.jsonl`.
 
-Each line of the file is {"query": "…", "relevant": ["name of a source, or id of a chunk", …]}. Changes
-nothing without --apply. Exit code 1 if --apply was refused or something failed, 2 for a wrong file or usage.
+Each line of the file is {"query": "…", "relevant": ["name of a source, or id of a chunk", …]}; it may be an
+object, `s3://bucket/judged.jsonl`. Changes nothing without --apply. Exit code 1 if --apply was refused or
+something failed, 2 for a wrong file or usage.
 """
 
 import argparse
@@ -18,10 +19,11 @@ from app.services import Services, open_services
 from app.settings import Settings
 from db.repositories import tenants
 from db.repositories.candidates import find_known
-from eval.judged import JudgedQuestion, read_judged
+from eval.judged import JudgedQuestion, parse_judged, read_judged
 from eval.tune_fusion import JudgedPool, Metric, Tuning, tune_fusion
 from observability.logs import configure_logs
 from rag.analysis import analyse
+from rag.artifacts import S3Artifacts
 from rag.errors import GroundworkError, InvalidInputError, NotFoundError
 from rag.fuse import Fusion, FusionMethod
 from rag.ports import SearchQuery, SearchScope
@@ -43,6 +45,14 @@ class Judged:
         if self.left_out:
             lines.append(f"{self.left_out} questions left out, without any known id")
         return "; ".join(lines)
+
+
+async def read_questions(place: str) -> list[JudgedQuestion]:
+    """Judged questions of a file, or of an object of S3."""
+    if not place.startswith("s3://"):
+        return read_judged(Path(place))
+    bucket, _, name = place.removeprefix("s3://").partition("/")
+    return parse_judged(await S3Artifacts(bucket).read(name), place)
 
 
 async def find_scope(services: Services, slug: str, groups: Sequence[str]) -> SearchScope:
@@ -120,7 +130,7 @@ def advice(tuning: Tuning) -> str:
 
 
 async def run(arguments: argparse.Namespace) -> int:
-    questions = read_judged(arguments.judged)
+    questions = await read_questions(arguments.judged)
     metric: Metric = arguments.metric
     settings = Settings()
     configure_logs(level="WARNING", log_format=settings.log_format)
@@ -157,7 +167,7 @@ def _metric(name: str) -> Metric:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Choose fusion and vector weight from judged questions.")
     add = parser.add_argument
-    add("judged", type=Path, metavar="JUDGED.jsonl", help='lines of {"query": "…", "relevant": ["…", …]}')
+    add("judged", metavar="JUDGED.jsonl", help='lines of {"query": "…", "relevant": ["…", …]}')
     add("--tenant", default="default", metavar="SLUG", help="whose documents are searched")
     add("--group", action="append", default=[], help="a group whose documents are searched too; repeatable")
     add("--metric", type=_metric, default="ndcg@10", help="ndcg@10, recall@5, or at another depth")

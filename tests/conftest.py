@@ -1,8 +1,15 @@
 import pytest
 
 from app.settings import Settings
+from observability.logs import configure_logs
+from rag.models.local import LocalModels
 from rag.models.minilm import MiniLMEmbeddings
-from rag.models.registry import LocalModels
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _plain_logs() -> None:
+    """As in production: structlog's own default prints every local variable of a traceback, for seconds."""
+    configure_logs(level="INFO", log_format="console")
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,16 @@ from fastapi import APIRouter, Header, Query, Request, Response, status
 
 from app.dependencies import IdentityDep, ServicesDep
 from app.field_types import Name
+from app.ingest_prefix import Below, list_below
 from app.ingest_request import REQUEST_BODY, IngestRequest, read_request
-from app.ingestion import IdempotencyKey, request_digest
+from app.ingestion import IdempotencyKey
 from app.problems import error_of
-from app.schemas import IngestJob, IngestJobs, JobPage, JobStatus
+from app.routers.uploads import uploads_router
+from app.schemas import IngestJob, IngestJobs, JobPage, JobStatus, SkippedObject
+from app.services import Services
 from db.repositories.jobs import JobState
 from rag.errors import InvalidInputError
+from rag.sandbox.limits import MB
 
 
 def ingest_router(*, max_upload_mb: int) -> APIRouter:
@@ -24,8 +28,9 @@ def ingest_router(*, max_upload_mb: int) -> APIRouter:
         response_model=IngestJob | IngestJobs,
         responses={200: {"model": IngestJob | IngestJobs, "description": "Finished within `wait`."}},
         openapi_extra=REQUEST_BODY,
-        max_body_size=max_upload_mb * 1024 * 1024,
+        max_body_size=max_upload_mb * MB,
     )(ingest)
+    router.include_router(uploads_router())
     router.get("")(list_jobs)
     router.get("/{job_id}")(get_job)
     router.post("/{job_id}/cancel")(cancel_job)
@@ -46,31 +51,43 @@ async def ingest(
     """Take documents in: multipart `file` (repeatable), or JSON with `text` and `title`, or with `s3_key`.
 
     Each becomes a job. With `wait`, the answer waits that many seconds for the jobs to finish. A request that
-    is sent again with the same `Idempotency-Key` within a day gets the jobs of the first one.
+    is sent again with the same `Idempotency-Key` within a day gets the jobs of the first one. JSON with
+    `s3_prefix` takes in what lies below it, at most 1,000 objects.
     """
     async with read_request(request) as read:
-        if services.settings.documents_bucket is None and any(upload.s3_key for upload in read.uploads):
-            raise InvalidInputError("s3_key names a file of DOCUMENTS_BUCKET, which is not set")
+        once = await _idempotency(idempotency_key, read)
+        below = await _named(read, services)
         jobs = await services.queue.submit(
-            identity.writer(),
-            read.uploads,
-            force=read.force,
-            idempotency=await _idempotency(idempotency_key, read),
+            identity.writer(), below.uploads, force=read.force, idempotency=once
         )
     jobs = await services.queue.wait(identity.tenant_id, jobs, seconds=wait)
     if all(job.state.is_final for job in jobs):
         response.status_code = status.HTTP_200_OK
-    if len(jobs) > 1:
-        return IngestJobs(jobs=[IngestJob.of(job) for job in jobs])
+    if len(jobs) > 1 or read.prefix is not None:
+        skipped = [SkippedObject(s3_key=item.name, reason=item.reason) for item in below.skipped]
+        return IngestJobs(jobs=[IngestJob.of(job) for job in jobs], skipped=skipped)
     if jobs[0].error_code and jobs[0].state.is_final:
         raise error_of(jobs[0].error_code, jobs[0].error or "")
     return IngestJob.of(jobs[0])
 
 
+async def _named(read: IngestRequest, services: Services) -> Below:
+    """All that is asked for, each object below a prefix of its own."""
+    bucket = services.settings.documents_bucket
+    if read.prefix is None and not any(upload.s3_key for upload in read.uploads):
+        return Below(read.uploads, [])
+    if bucket is None:
+        raise InvalidInputError("s3_key and s3_prefix name files of DOCUMENTS_BUCKET, which is not set")
+    if read.prefix is None:
+        return Below(read.uploads, [])
+    max_bytes = services.settings.max_s3_object_mb * MB
+    return await list_below(bucket, read.prefix, read.uploads[0], max_bytes=max_bytes)
+
+
 async def _idempotency(key: str | None, read: IngestRequest) -> IdempotencyKey | None:
     if key is None:
         return None
-    return IdempotencyKey(key, await request_digest(read.uploads, force=read.force))
+    return IdempotencyKey(key, await read.digest())
 
 
 async def list_jobs(

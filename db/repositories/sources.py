@@ -85,7 +85,8 @@ WHERE id = $1 AND (acl = '{}' OR acl && $5::text[])
 RETURNING tenant_id
 """
 MARKED = (
-    "SELECT id AS document_id, source_document_id, content_sha256, origin, origin_mark FROM source_documents"
+    "SELECT id AS document_id, source_document_id, content_sha256, origin, origin_mark, acl "
+    "FROM source_documents"
 )
 MARKS = f"{MARKED} WHERE tenant_id = $1 AND origin = $2"
 MARK = f"{MARKED} WHERE tenant_id = $1 AND source_document_id = $2"
@@ -113,6 +114,7 @@ class Mark:
     content_sha256: bytes
     origin: str | None
     origin_mark: str | None
+    acl: list[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,179 +1,158 @@
 """Models by name, `provider:model`, as LangChain writes them; `local` is ours."""
 
-import os
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import replace
 
-from langchain.chat_models import init_chat_model
-from langchain.embeddings import init_embeddings
 from langchain_core.documents.compressor import BaseDocumentCompressor
 from langchain_core.embeddings import Embeddings
-from langchain_core.language_models.chat_models import BaseChatModel
 
 from rag.errors import InvalidInputError, ModelError
-from rag.fuse import DEFAULT_FUSION, Fusion, FusionMethod
-from rag.models.answer_selection import AnswerSelector
-from rag.models.answer_weights import ANSWER_THRESHOLD
-from rag.models.extractive import ExtractiveChatModel
-from rag.models.minilm import MiniLMEmbeddings
-from rag.rerank import DEPTH
-from rag.tokens import Tokenizer
+from rag.guardrail import Guardrail
+from rag.models.batching import BatchedEmbeddings
+from rag.models.bedrock.guardrail import BedrockGuardrail
+from rag.models.bedrock.provider import BedrockModels
+from rag.models.catalog import ModelCard
+from rag.models.local import LOCAL_CHAT, LOCAL_EMBEDDINGS, LocalModels
+from rag.models.options import ModelOptions
+from rag.models.providers import RemoteModels
+from rag.models.resilience.chat import ResilientChatModel
+from rag.models.resilience.compressor import ResilientCompressor
+from rag.models.resilience.embeddings import ResilientEmbeddings
+from rag.models.resilience.guard import ModelGuard
+from rag.models.resilience.guardrail import ResilientGuardrail
+from rag.models.types import ChatModel, EmbeddingModel
 
-LOCAL_CHAT = "local:extractive"
-LOCAL_EMBEDDINGS = "local:all-MiniLM-L6-v2"
-# Chosen on one half of five public question sets, within a thousandth of the best on the other half.
-LOCAL_FUSION = Fusion(FusionMethod.BOUNDED, 0.45)
 NO_RERANKER = "none"
-ARN = "arn:[^:]*:bedrock:"
 # Seconds. The fused order is there already: what comes later than this is worth less than the wait for it.
-RERANK_CONNECT_TIMEOUT = 2.0
-RERANK_READ_TIMEOUT = 8.0
-# LangChain's name for the Converse API, which streams, uses tools and takes guardrails alike for all models.
-CHAT_PROVIDERS = {"bedrock": "bedrock_converse"}
+RERANK_TIMEOUT_S = 8.0
+EMBEDDING_TIMEOUT_S = 15.0  # for up to 96 texts
+GUARDRAIL_TIMEOUT_S = 10.0
+CHUNK_TOKENS = 512
+# A chunk of so many tokens has at most eight times as many characters (`rag.chunking.measure`); its headings
+# come on top.
+CHARACTERS_PER_TOKEN, HEADING_CHARACTERS = 8, 200
+TEXTS_PER_CALL, CHARACTERS = 64, 30_000  # for models without a card
 
 
-@dataclass(frozen=True, slots=True)
-class ChatModel:
-    """A chat model and the name that it was configured by."""
+class Models:
+    """Makes the models that settings name. What they share is closed with `close`.
 
-    name: str
-    model: BaseChatModel
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddingModel:
-    """An embedding model with what ingestion must know of it.
-
-    Attributes:
-        name: As configured; with `dimensions` it names an embedding space.
-        tokenizer: Counts the tokens of a chunk.
-        chunk_tokens: Largest size of a chunk that the model embeds without cutting it.
-        fusion: How its similarities are best combined with BM25.
-        concurrency: Batches that may be embedded at once.
+    Args:
+        options: How remote ones are called.
+        local: Local ones that are loaded already.
     """
 
-    name: str
-    embeddings: Embeddings
-    dimensions: int
-    tokenizer: Tokenizer
-    chunk_tokens: int
-    fusion: Fusion = DEFAULT_FUSION
-    concurrency: int = 4
+    def __init__(self, options: ModelOptions | None = None, local: LocalModels | None = None) -> None:
+        self._options = options or ModelOptions()
+        self.local = local or LocalModels()
+        self._bedrock = BedrockModels(self._options)
+        self._remote = RemoteModels(self._options)
+        self._guards: dict[str, ModelGuard] = {}
 
+    async def close(self) -> None:
+        await self._bedrock.close()
+        await self._remote.close()
 
-class LocalModels:
-    """The model that ships with Groundwork, loaded on first use and shared by all that need it."""
+    def chat_models(self, names: str) -> tuple[ChatModel, ...]:
+        """The models of a comma-separated fallback chain, first choice first.
 
-    def __init__(self, load: Callable[[], MiniLMEmbeddings] = MiniLMEmbeddings.load) -> None:
-        self._load = load
+        Raises:
+            InvalidInputError: A name that no provider knows, or settings that its provider can't work with.
+        """
+        found = tuple(self._chat_model(name) for name in map(str.strip, names.split(",")) if name)
+        if not found:
+            raise InvalidInputError("CHAT_MODEL names no model")
+        return found
 
-    @cached_property
-    def encoder(self) -> MiniLMEmbeddings:
-        return self._load()
+    def embedding_model(self, name: str) -> EmbeddingModel:
+        """The embedding model of that name. Of one without a card, the dimensions are asked of it once.
 
+        Raises:
+            InvalidInputError: A name that no provider knows, or settings that its provider can't work with.
+            ModelError: A remote model doesn't answer.
+            UnavailableError: The same.
+        """
+        if name == LOCAL_EMBEDDINGS:
+            return self.local.embedding()
+        provider, model = _parts(name)
+        if provider == "bedrock":
+            inner, card = self._bedrock.embeddings(name, model, threads=self._options.embedding_calls)
+        else:
+            inner, card = self._remote.embeddings(name, provider, model), None
+        return self._batched(name, inner, card)
 
-def load_chat_models(names: str, local: LocalModels) -> Sequence[ChatModel]:
-    """The models of a comma-separated fallback chain, first choice first.
+    def reranker(self, name: str) -> BaseDocumentCompressor | None:
+        """The reranker of that name; None for "none".
 
-    Raises:
-        InvalidInputError: A name that no provider knows.
-    """
-    return [ChatModel(name, _chat_model(name, local)) for name in _split(names)]
+        Raises:
+            InvalidInputError: A name that no provider knows, or settings that its provider can't work with.
+        """
+        if name == NO_RERANKER:
+            return None
+        provider, separator, model = name.partition(":")
+        if provider != "bedrock" or not separator or not model:
+            raise InvalidInputError(
+                f"RERANK_MODEL {name!r}: write bedrock:<model id or ARN>, or {NO_RERANKER}"
+            )
+        guard = self._guard(name, timeout_s=RERANK_TIMEOUT_S)
+        return ResilientCompressor(inner=self._bedrock.reranker(name, model), guard=guard)
 
+    def guardrail(self) -> Guardrail | None:
+        """What judges questions and answers apart from the model.
 
-def load_embedding_model(name: str, local: LocalModels) -> EmbeddingModel:
-    """The embedding model of that name. For a remote one, its dimensions are asked of it once.
+        Raises:
+            InvalidInputError: There is no region, or AWS's settings can't be.
+        """
+        options = self._options.guardrail
+        if options is None or options.inline:
+            return None
+        runtime = self._bedrock.runtime(None, needed_by="GUARDRAIL_ID")
+        guardrail = BedrockGuardrail(runtime, options.identifier, options.version)
+        name = f"guardrail:{options.identifier}"
+        return ResilientGuardrail(guardrail, self._guard(name, timeout_s=GUARDRAIL_TIMEOUT_S))
 
-    Raises:
-        InvalidInputError: A name that no provider knows.
-        ModelError: A remote model doesn't answer.
-    """
-    if name == LOCAL_EMBEDDINGS:
-        encoder = local.encoder
-        # 256 tokens less the two special ones, and less the title and headings that are embedded in front.
-        # A batch uses every core, so a second one at once would only take its time from the first.
+    def _guard(self, name: str, *, timeout_s: float | None = None) -> ModelGuard:
+        """One for each model, shared by all that call it."""
+        if name not in self._guards:
+            resilience = self._options.resilience
+            timeout_s = min(timeout_s or resilience.attempt_timeout_s, resilience.attempt_timeout_s)
+            self._guards[name] = ModelGuard(name, replace(resilience, attempt_timeout_s=timeout_s))
+        return self._guards[name]
+
+    def _chat_model(self, name: str) -> ChatModel:
+        if name == LOCAL_CHAT:
+            return self.local.chat()
+        provider, model = _parts(name)
+        if provider == "bedrock":
+            inner = self._bedrock.chat(name, model)
+        else:
+            inner = self._remote.chat(name, provider, model)
+        return ChatModel(name, ResilientChatModel(inner=inner, guard=self._guard(name)))
+
+    def _batched(self, name: str, inner: Embeddings, card: ModelCard | None) -> EmbeddingModel:
+        characters = (card and card.max_characters) or CHARACTERS
+        batched = BatchedEmbeddings(
+            ResilientEmbeddings(inner, self._guard(name, timeout_s=EMBEDDING_TIMEOUT_S)),
+            texts_per_call=(card and card.texts_per_call) or TEXTS_PER_CALL,
+            characters=characters,
+            concurrency=self._options.embedding_calls,
+        )
+        fitting = (characters - HEADING_CHARACTERS) // CHARACTERS_PER_TOKEN
         return EmbeddingModel(
             name,
-            encoder,
-            encoder.dimensions,
-            encoder,
-            chunk_tokens=220,
-            fusion=LOCAL_FUSION,
-            concurrency=1,
+            batched,
+            dimensions=(card and card.dimensions) or _asked_dimensions(name, inner),
+            tokenizer=self.local.encoder,
+            chunk_tokens=min(CHUNK_TOKENS, fitting),
+            concurrency=2,
         )
-    provider, model = _parts(name)
+
+
+def _asked_dimensions(name: str, embeddings: Embeddings) -> int:
+    """Raises: ModelError when the model doesn't answer."""
     try:
-        embeddings = init_embeddings(model, provider=provider)
-    except (ValueError, ImportError) as exc:
-        raise InvalidInputError(f"EMBEDDING_MODEL {name!r}: {exc}") from exc
-    try:
-        dimensions = len(embeddings.embed_query("dimensions"))
+        return len(embeddings.embed_query("dimensions"))
     except Exception as exc:  # SDKs share no base class
         raise ModelError(f"the embedding model {name!r} does not answer") from exc
-    return EmbeddingModel(name, embeddings, dimensions, local.encoder, chunk_tokens=512)
-
-
-def load_reranker(name: str) -> BaseDocumentCompressor | None:
-    """The reranker of that name; None for "none".
-
-    A call that fails is not repeated, and one that hangs is given up.
-
-    Raises:
-        InvalidInputError: A name that no provider knows; no AWS region for Bedrock's, or a profile
-            that doesn't exist.
-    """
-    if name == NO_RERANKER:
-        return None
-    provider, separator, model = name.partition(":")
-    if provider != "bedrock" or not separator or not model:
-        raise InvalidInputError(f"RERANK_MODEL {name!r}: write bedrock:<model id or ARN>, or {NO_RERANKER}")
-    return _bedrock_reranker(name, model)
-
-
-def _bedrock_reranker(name: str, model: str) -> BaseDocumentCompressor:
-    from boto3.session import Session  # noqa: PLC0415 - a second that only those pay who use it
-    from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-    from langchain_aws import BedrockRerank  # noqa: PLC0415
-
-    config = Config(
-        connect_timeout=RERANK_CONNECT_TIMEOUT,
-        read_timeout=RERANK_READ_TIMEOUT,
-        retries={"total_max_attempts": 1},
-    )
-    is_arn = re.match(ARN, model)
-    try:
-        session = Session()
-        # boto3 itself doesn't know AWS_REGION.
-        region = (is_arn and model.split(":")[3]) or os.environ.get("AWS_REGION") or session.region_name
-        if not region:
-            raise InvalidInputError(f"RERANK_MODEL {name!r} needs AWS_REGION")
-        client = session.client("bedrock-agent-runtime", region_name=region, config=config)
-    except (BotoCoreError, ValueError) as exc:
-        raise InvalidInputError(f"RERANK_MODEL {name!r}: {exc}") from exc
-    arn = model if is_arn else f"arn:aws:bedrock:{region}::foundation-model/{model}"
-    return BedrockRerank(client=client, model_arn=arn, region_name=region, top_n=DEPTH)
-
-
-def _chat_model(name: str, local: LocalModels) -> BaseChatModel:
-    if name == LOCAL_CHAT:
-        selector = AnswerSelector(local.encoder)
-        return ExtractiveChatModel(encoder=local.encoder, selector=selector, threshold=ANSWER_THRESHOLD)
-    provider, model = _parts(name)
-    try:
-        loaded = init_chat_model(model, model_provider=CHAT_PROVIDERS.get(provider, provider))
-    except (ValueError, ImportError) as exc:
-        raise InvalidInputError(f"CHAT_MODEL {name!r}: {exc}") from exc
-    return loaded
-
-
-def _split(names: str) -> list[str]:
-    found = [name.strip() for name in names.split(",") if name.strip()]
-    if not found:
-        raise InvalidInputError("CHAT_MODEL names no model")
-    return found
 
 
 def _parts(name: str) -> tuple[str, str]:

@@ -30,6 +30,7 @@ class SourceOptions:
 
     Attributes:
         max_bytes: Larger files are not taken.
+        max_object_bytes: The same for objects of S3; None for the same number.
         local: Whether folders and repositories of this machine may be read: yes on its command line, no for
             callers over a network.
         allow: The hosts whose pages may be read, each with a path if need be: `docs.example.com/guide`.
@@ -40,6 +41,7 @@ class SourceOptions:
     """
 
     max_bytes: int
+    max_object_bytes: int | None = None
     local: bool = False
     allow: tuple[str, ...] = ()
     guard: AddressGuard = field(default_factory=AddressGuard)
@@ -86,7 +88,7 @@ def _folder(folder: Path, options: SourceOptions) -> Source:
 def _bucket(bucket: str, prefix: str, options: SourceOptions) -> Source:
     if not bucket:
         raise InvalidInputError("the address names no bucket: write s3://bucket/folder")
-    return S3Source(bucket, prefix, max_bytes=options.max_bytes)
+    return S3Source(bucket, prefix, max_bytes=options.max_object_bytes or options.max_bytes)
 
 
 def _site(address: str, options: SourceOptions, stack: AsyncExitStack) -> Source:

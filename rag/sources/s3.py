@@ -11,8 +11,9 @@ from threading import Event
 from typing import Any
 
 from rag.aws.clients import aws_client
-from rag.errors import InvalidInputError, NotFoundError
+from rag.errors import InvalidInputError, NotFoundError, UnsupportedTypeError
 from rag.sources.files import PIECE, readable_size, receiving, too_large
+from rag.sources.object_keys import upload_tenant, why_unsupported
 from rag.sources.s3_errors import aws_errors
 from rag.sources.threads import iterate_in_thread, run_in_thread, write_in_thread
 from rag.sources.types import Entry, Fetched, Skipped, is_hidden, why_unnamable
@@ -33,7 +34,7 @@ def s3_client() -> Any:
 class S3Source:
     """All objects whose key begins with `prefix/`, in the order of their keys, of each its latest version.
 
-    Keys that end in `/` (what consoles make as folders) and hidden ones are left out.
+    Keys that end in `/` (what consoles make as folders), hidden ones and the uploads of tenants are left out.
 
     Args:
         bucket: Its name.
@@ -86,9 +87,9 @@ class S3Source:
     def _listed(self, item: dict[str, Any]) -> Iterator[Entry | Skipped]:
         key, size = item["Key"], item["Size"]
         name = key[len(self._prefix) :]
-        reason = why_unnamable(name)
-        if key.endswith("/") or is_hidden(name):
+        if key.endswith("/") or is_hidden(name) or upload_tenant(key):
             return
+        reason = why_unnamable(name) or why_unsupported(name)
         if reason is not None:
             yield Skipped(name, reason)
         elif size > self._max_bytes:
@@ -103,6 +104,9 @@ async def fetch_s3_object(
 ) -> Fetched:
     """Write one object to the file `into`, which doesn't stay behind if that fails.
 
+    One request reads it, so that it is one version that arrives, however often it is overwritten meanwhile;
+    its length and, where S3 keeps one, its checksum are held against what arrived.
+
     Args:
         bucket: Its name.
         key: The object's.
@@ -112,8 +116,9 @@ async def fetch_s3_object(
 
     Raises:
         NotFoundError: There is no such bucket or object.
-        InvalidInputError: It is too large, archived, or the service may not read it.
-        UnavailableError: S3 can't be reached, or is busy; or there is no room for the file.
+        InvalidInputError: It is too large, of a kind that isn't read, or archived; or may not be read.
+        UnavailableError: S3 can't be reached, is busy, or sent something else than it stores; or there is no
+            room for the file.
     """
     return await write_in_thread(
         lambda stop: _download(client or s3_client(), bucket, key, into, max_bytes=max_bytes, stop=stop),
@@ -127,20 +132,25 @@ def _download(client: Any, bucket: str, key: str, into: Path, *, max_bytes: int,
         raise InvalidInputError("the key of an S3 object must not be empty")
     with aws_errors(uri):
         answer = client.get_object(Bucket=bucket, Key=key)
-        size = answer["ContentLength"]
+        size, mime_type = answer["ContentLength"], _known_type(answer.get("ContentType"))
         with closing(answer["Body"]) as body:
             if size > max_bytes:
                 raise too_large(max_bytes)
+            if reason := why_unsupported(key, mime_type):
+                raise UnsupportedTypeError(reason)
             with receiving(into, max_bytes=max_bytes) as received:
                 received.write_all(body.iter_chunks(PIECE), stop)
-    mime_type = answer.get("ContentType")
     return Fetched(
         content_sha256=received.sha256,
         byte_size=received.byte_size,
         fingerprint=_fingerprint(answer["ETag"], size),
-        mime_type=None if mime_type in _NO_TYPES else mime_type,
+        mime_type=mime_type,
         uri=uri,
     )
+
+
+def _known_type(mime_type: str | None) -> str | None:
+    return None if mime_type in _NO_TYPES else mime_type
 
 
 def _fingerprint(etag: str, size: int) -> str:

@@ -28,7 +28,8 @@ from rag.ingest import IncomingFile
 from rag.models.answer_selection import AnswerSelector
 from rag.models.answer_weights import ANSWER_THRESHOLD
 from rag.models.extractive import ExtractiveChatModel
-from rag.models.registry import LOCAL_CHAT, ChatModel, LocalModels
+from rag.models.local import LOCAL_CHAT, LocalModels
+from rag.models.types import ChatModel
 from rag.prompts import ANSWER_PROMPT, load_prompt
 from rag.retrieve import Strategy
 from tests.benchmarks.data import DATA

@@ -28,7 +28,7 @@ from db.repositories import tenants
 from db.repositories.spaces import Space
 from db.stores import PostgresSourceStore
 from rag.documents import Chunk
-from rag.models.registry import LOCAL_EMBEDDINGS
+from rag.models.local import LOCAL_EMBEDDINGS
 from rag.ports import NewVersion, SourceLabels, Writer
 from tests.benchmarks.corpus_vectors import AwsChunk, load_aws_chunks, load_vectors
 from tests.benchmarks.peers.run import PEERS, run_peer

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from rag.analysis import analyse
+from rag.models.local import LOCAL_FUSION
 from rag.models.minilm import MiniLMEmbeddings
-from rag.models.registry import LOCAL_FUSION
 from rag.ports import SearchQuery, SearchScope
 from tests.benchmarks.corpus_vectors import load_aws_chunks, load_questions, load_vectors
 from tests.benchmarks.load import load_from_outside

@@ -22,8 +22,8 @@ from db.repositories import search_statement
 from db.repositories.search_statement import build_statement
 from rag.analysis import analyse
 from rag.filters import Condition, MetadataKey, Operator
+from rag.models.local import LOCAL_FUSION
 from rag.models.minilm import MiniLMEmbeddings
-from rag.models.registry import LOCAL_FUSION
 from rag.ports import Findings, SearchQuery, SearchScope
 from tests.benchmarks.corpus_vectors import load_questions
 from tests.benchmarks.load import load_from_outside

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eval.metrics import ndcg, recall
 from rag.analysis import analyse
 from rag.fuse import Fusion
-from rag.models.registry import LOCAL_FUSION
+from rag.models.local import LOCAL_FUSION
 from rag.ports import SearchQuery, SearchScope
 from rag.retrieve import CANDIDATES, Strategy
 from tests.benchmarks.judged_sets import JudgedQuestion, JudgedSet, chunk_vectors, question_vectors

@@ -22,7 +22,7 @@ from db.repositories import scope, search_index, tenants
 from db.repositories.search_index import ChunkWords
 from db.repositories.spaces import Space
 from db.stores import PostgresChunkSearch
-from rag.models.registry import LOCAL_EMBEDDINGS
+from rag.models.local import LOCAL_EMBEDDINGS
 from tests.benchmarks.corpus_vectors import FOLDER
 
 CLUSTER = FOLDER.parent / "postgres"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.factory import create_app
 from app.settings import Settings
-from rag.models.registry import LocalModels
+from rag.models.local import LocalModels
 from tests.benchmarks.search_database import SearchDatabase
 
 

@@ -15,7 +15,7 @@ from app.settings import Settings
 from db.addresses import DatabaseLogins
 from db.pool import Database, open_database
 from db.repositories import tenants
-from rag.models.registry import LocalModels
+from rag.models.local import LocalModels
 from tests.integration.servers import Server, migrate_template, open_server
 
 

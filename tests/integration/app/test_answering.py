@@ -15,7 +15,7 @@ from graph.events import AnswerEvent, Released
 from graph.state import AnswerContext
 from rag.errors import ModelError
 from rag.ingest import IncomingFile
-from rag.models.registry import ChatModel
+from rag.models.types import ChatModel
 from rag.prompts import ANSWER_PROMPT, load_prompt
 from tests.unit.graph.doubles import ScriptedChatModel, SlowChatModel
 
@@ -52,8 +52,8 @@ def answerer(
     )
 
 
-async def begin(asked: Answerer, services: Services, request_id: str) -> Run:
-    request = ChatRequest(query="How many steps has the lighthouse?")
+async def begin(asked: Answerer, services: Services, request_id: str, *, stream: bool = False) -> Run:
+    request = ChatRequest(query="How many steps has the lighthouse?", stream=stream)
     return await asked.begin(services.default_identity, request, request_id=request_id)
 
 
@@ -76,7 +76,7 @@ async def collect(asked: Answerer, run: Run) -> list[tuple[str, dict[str, object
 
 async def test_a_stream_that_breaks_says_that_a_part_was_sent(services: Services) -> None:
     asked = answerer(services, ScriptedChatModel(pieces=[f"{SENTENCE} [1] And", ConnectionError("x")]))
-    events = await collect(asked, await begin(asked, services, "broken-late"))
+    events = await collect(asked, await begin(asked, services, "broken-late", stream=True))
     assert [name for name, _ in events] == ["meta", "sources", "token", "citation", "error"]
     error = events[-1][1]
     assert (error["partial"], error["code"], error["status"]) == (True, "model_failed", 502)

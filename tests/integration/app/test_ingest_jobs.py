@@ -12,7 +12,7 @@ from db.addresses import DatabaseLogins
 from db.pool import Database
 from db.repositories import jobs
 from db.repositories.jobs import JobState
-from rag.models.registry import LocalModels
+from rag.models.local import LocalModels
 from tests.integration.app.conftest import ingest_text
 from tests.integration.conftest import running_service, settings_for
 

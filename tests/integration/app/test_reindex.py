@@ -11,19 +11,26 @@ from app.reindex import drop_unused, reindex
 from db.addresses import DatabaseLogins
 from db.pool import Database
 from rag.errors import ConflictError
-from rag.models.registry import LOCAL_EMBEDDINGS, EmbeddingModel, LocalModels, load_embedding_model
+from rag.models.local import LOCAL_EMBEDDINGS, LocalModels
+from rag.models.registry import Models
+from rag.models.types import EmbeddingModel
 from tests.integration.app.conftest import ingest_text
 from tests.integration.conftest import running_service, settings_for
-from tests.unit.rag.models.bedrock import DIMENSIONS, EMBEDDING_MODEL, Bedrock, bedrock_server
+from tests.standins.aws import use_bedrock
+from tests.standins.bedrock.control import Bedrock
+from tests.standins.bedrock.server import bedrock_standin
 
+TITAN = "bedrock:amazon.titan-embed-text-v2:0"
 ANIMALS = ("heron", "otter", "badger", "lynx", "marten", "beaver", "hedgehog", "dormouse")
 ROWS = "SELECT space_id, count(*) FROM chunk_embeddings GROUP BY space_id ORDER BY space_id"
 
 
 @pytest.fixture(scope="module")
 def bedrock() -> Iterator[Bedrock]:
-    with pytest.MonkeyPatch.context() as monkeypatch, bedrock_server(monkeypatch) as server:
+    with pytest.MonkeyPatch.context() as monkeypatch, bedrock_standin() as server:
+        use_bedrock(monkeypatch, server.url)
         yield server
+        assert server.violations == []
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +43,7 @@ async def client(
 
 @pytest.fixture
 async def titan(bedrock: Bedrock, local_models: LocalModels) -> EmbeddingModel:
-    return await asyncio.to_thread(load_embedding_model, f"bedrock:{EMBEDDING_MODEL}", local_models)
+    return await asyncio.to_thread(Models(local=local_models).embedding_model, TITAN)
 
 
 def fact(animal: str) -> str:
@@ -102,7 +109,7 @@ async def test_answers_come_from_the_old_space_until_the_new_one_is_complete(
     done, _ = await asyncio.gather(reindex(logins, database, titan), ingest_meanwhile())
     assert done.chunks >= 4
     for _ in range(100):  # until the service has followed
-        response = await client.post("/search", json={"query": "x", "vector": [1.0] * DIMENSIONS})
+        response = await client.post("/search", json={"query": "x", "vector": [1.0] * 1024})
         if response.status_code == 200:
             break
         await asyncio.sleep(0.1)
@@ -128,5 +135,5 @@ async def test_answers_come_from_the_old_space_until_the_new_one_is_complete(
     restarted = settings_for(logins)  # its setting still names the old model
     assert restarted.embedding_model == LOCAL_EMBEDDINGS
     async with running_service(restarted, local_models) as again:
-        response = await again.post("/search", json={"query": "x", "vector": [1.0] * DIMENSIONS})
+        response = await again.post("/search", json={"query": "x", "vector": [1.0] * 1024})
         assert response.status_code == 200, "the database says which space answers"

@@ -1,14 +1,17 @@
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import httpx
 import pytest
 
 from db.addresses import DatabaseLogins
-from rag.models.registry import LocalModels
+from rag.models.local import LocalModels
 from tests.integration.app.conftest import ingest_text
 from tests.integration.conftest import running_service, settings_for
-from tests.unit.rag.models.bedrock import MODEL, Bedrock, bedrock_server, failure
+from tests.standins.aws import use_bedrock
+from tests.standins.bedrock.control import Bedrock
+from tests.standins.bedrock.faults import Fault
+from tests.standins.bedrock.server import bedrock_standin
 
 QUESTION = "How many vacation days can I carry over?"
 TEXTS = {
@@ -20,8 +23,16 @@ TEXTS = {
 
 @pytest.fixture(scope="module")
 def bedrock() -> Iterator[Bedrock]:
-    with pytest.MonkeyPatch.context() as monkeypatch, bedrock_server(monkeypatch) as server:
+    with pytest.MonkeyPatch.context() as monkeypatch, bedrock_standin() as server:
+        use_bedrock(monkeypatch, server.url)
+        server.rank = share_of_characters
         yield server
+        assert server.violations == []
+
+
+def share_of_characters(query: str, texts: Sequence[str]) -> list[float]:
+    total = sum(map(len, texts))
+    return [len(text) / total for text in texts]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +40,7 @@ async def client(
     bedrock: Bedrock, logins: DatabaseLogins, local_models: LocalModels
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a service with a reranker that likes long texts."""
-    settings = settings_for(logins, rerank_model=f"bedrock:{MODEL}")
+    settings = settings_for(logins, rerank_model="bedrock:cohere.rerank-v3-5:0", model_attempts=1)
     async with running_service(settings, local_models) as opened:
         for name, text in TEXTS.items():
             await ingest_text(opened, text, source_document_id=name)
@@ -56,8 +67,9 @@ async def test_the_rerankers_order_ranks_and_scores_are_shown(
     assert body["results"][0]["scores"]["rerank"] == body["results"][0]["score"] == pytest.approx(score)
     assert body["degraded"] == []
     (call,) = bedrock.calls
-    assert call.query == QUESTION
-    assert sorted(call.texts) == sorted(TEXTS.values())
+    assert call.params["queries"][0]["textQuery"]["text"] == QUESTION
+    sources = [source["inlineDocumentSource"]["textDocument"]["text"] for source in call.params["sources"]]
+    assert sorted(sources) == sorted(TEXTS.values())
 
 
 async def test_the_reranker_chooses_among_more_than_are_returned(client: httpx.AsyncClient) -> None:
@@ -67,11 +79,8 @@ async def test_the_reranker_chooses_among_more_than_are_returned(client: httpx.A
 
 async def test_a_search_outlives_its_reranker(client: httpx.AsyncClient, bedrock: Bedrock) -> None:
     bedrock.calls.clear()
-    bedrock.failure = failure(503, "ServiceUnavailableException")
-    try:
-        body = await search(client)
-    finally:
-        bedrock.failure = None
+    bedrock.faults = [Fault("unavailable")]
+    body = await search(client)
     assert body["degraded"] == ["rerank"]
     assert [result["ranks"]["fused"] for result in body["results"]] == [1, 2, 3]
     assert [result["ranks"]["rerank"] for result in body["results"]] == [None] * 3
@@ -80,10 +89,7 @@ async def test_a_search_outlives_its_reranker(client: httpx.AsyncClient, bedrock
 
 
 async def test_an_answer_outlives_its_reranker(client: httpx.AsyncClient, bedrock: Bedrock) -> None:
-    bedrock.failure = failure(503, "ServiceUnavailableException")
-    try:
-        body = (await client.post("/chat", json={"query": QUESTION})).json()
-    finally:
-        bedrock.failure = None
+    bedrock.faults = [Fault("unavailable")]
+    body = (await client.post("/chat", json={"query": QUESTION})).json()
     assert body["degraded"] == ["rerank"]
     assert body["citations"]

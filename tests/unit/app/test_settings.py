@@ -52,3 +52,24 @@ def test_any_other_address_is_refused_unless_said_in_so_many_words(host: str) ->
     with pytest.raises(InvalidInputError, match="AUTH_MODE=none"):
         check_binding(Settings(_env_file=None, host=host))
     check_binding(Settings(_env_file=None, host=host, auth_mode="none"))
+
+
+@pytest.mark.parametrize("languages", ["eng", "eng+deu", "chi_sim_vert+eng"])
+def test_languages_of_scans_are_tesseracts_codes(languages: str) -> None:
+    assert Settings(_env_file=None, ocr_languages=languages).ocr_languages == languages
+
+
+@pytest.mark.parametrize(
+    "languages", ["german", "eng,deu", "eng+", "eng deu", "--psm", "script/Latin", "ENG"]
+)
+def test_other_names_of_languages_are_refused(languages: str) -> None:
+    with pytest.raises(ValidationError, match="ocr_languages"):
+        Settings(_env_file=None, ocr_languages=languages)
+
+
+def test_docling_needs_an_address() -> None:
+    with pytest.raises(ValidationError, match="PARSER=docling needs DOCLING_URL"):
+        Settings(_env_file=None, parser="docling")
+    with pytest.raises(ValidationError, match="docling_url"):
+        Settings(_env_file=None, parser="docling", docling_url="docling:5001")
+    assert Settings(_env_file=None, parser="docling", docling_url="http://docling:5001").parser == "docling"

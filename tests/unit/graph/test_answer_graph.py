@@ -1,3 +1,4 @@
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -8,8 +9,9 @@ from graph.events import AnswerEvent, Finished, Released, SourcesChosen
 from graph.nodes.abstain import ABSTENTION
 from graph.state import AnswerContext, AnswerState
 from rag.assemble import SOURCE_OVERHEAD
-from rag.errors import ModelError, UnavailableError
-from rag.models.registry import ChatModel
+from rag.errors import BlockedError, ModelError, UnavailableError
+from rag.guardrail import Side
+from rag.models.types import ChatModel
 from rag.ports import SearchScope
 from rag.prompt import NO_ANSWER
 from rag.prompts import ANSWER_PROMPT, load_prompt
@@ -128,6 +130,46 @@ async def test_a_model_that_fails_after_a_release_ends_the_run() -> None:
         await events_of(context(broken, scripted(GOOD)), into=events)
     released = [event.text for event in events if isinstance(event, Released)]
     assert released == ["Passwords must have at least 14 characters. [1] "]
+
+
+async def test_a_model_that_breaks_off_is_asked_once_more() -> None:
+    broken = scripted("Let me think. ", ConnectionError("down"))
+    refusing = scripted(ConnectionError("down"))
+    state = await answer(context(broken, refusing, scripted(GOOD)))
+    assert (len(broken.asked), len(refusing.asked)) == (2, 1)
+    assert state["degraded"] == ["generate:test:0", "generate:test:1"]
+
+
+async def test_what_is_held_back_to_the_end_survives_any_failure() -> None:
+    events: list[AnswerEvent] = []
+    broken = scripted("Passwords must have at least 14 characters. [1] And", ConnectionError("down"))
+    given = replace(context(broken, scripted(GOOD)), hold_back=True)
+    await events_of(given, into=events)
+    assert "".join(event.text for event in events if isinstance(event, Released)) == GOOD
+    assert isinstance(events[-1], Finished)
+    assert events[-1].state["answer"] == GOOD
+
+
+class WordGuardrail:
+    """Refuses texts with a word in them."""
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+
+    async def check(self, text: str, side: Side) -> None:
+        if self._word in text:
+            raise BlockedError(f"the {side.value} is refused")
+
+
+@pytest.mark.parametrize(("word", "side", "asked"), [("long", "question", 0), ("characters", "answer", 1)])
+async def test_what_a_guardrail_refuses_is_not_released(word: str, side: str, asked: int) -> None:
+    events: list[AnswerEvent] = []
+    model = scripted(GOOD)
+    given = replace(context(model, scripted(GOOD)), guardrail=WordGuardrail(word))
+    with pytest.raises(BlockedError, match=side):
+        await events_of(given, into=events)
+    assert not any(isinstance(event, Released) for event in events)
+    assert len(model.asked) == asked
 
 
 async def test_without_a_model_that_works_there_is_an_error() -> None:

@@ -1,25 +1,51 @@
-from collections.abc import Iterator
-from typing import cast
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 import pytest
-from langchain_aws import BedrockRerank
 
 from rag.errors import InvalidInputError
 from rag.models import registry
-from rag.models.registry import load_reranker
+from rag.models.bedrock.rerank import BedrockReranker
+from rag.models.options import ModelOptions
+from rag.models.registry import Models
+from rag.models.resilience.compressor import ResilientCompressor
+from rag.models.resilience.settings import Resilience
 from rag.ports import RetrievedPassage
 from rag.rerank import DEPTH, Reranked, rerank
-from tests.unit.rag.models.bedrock import ARN, MODEL, REGION, Bedrock, bedrock_server, failure, forget_aws
+from tests.standins.aws import REGION, forget_aws, use_bedrock
+from tests.standins.bedrock.control import Bedrock, Call
+from tests.standins.bedrock.faults import Fault
+from tests.standins.bedrock.server import bedrock_standin
 from tests.unit.rag.passages import make_passage
 
+MODEL = "cohere.rerank-v3-5:0"
+ARN = f"arn:aws:bedrock:{REGION}::foundation-model/{MODEL}"
 NAME = f"bedrock:{MODEL}"
 QUESTION = 'How many "vacation" days? — übertragen'
+ONCE = ModelOptions(resilience=Resilience(attempts=1))
 
 
 @pytest.fixture
 def bedrock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bedrock]:
-    with bedrock_server(monkeypatch) as server:
+    with bedrock_standin() as server:
+        server.rank = share_of_characters
+        use_bedrock(monkeypatch, server.url)
         yield server
+        assert server.violations == []
+
+
+def share_of_characters(query: str, texts: Sequence[str]) -> list[float]:
+    total = sum(map(len, texts))
+    return [len(text) / total for text in texts]
+
+
+def texts_of(call: Call) -> list[str]:
+    return [source["inlineDocumentSource"]["textDocument"]["text"] for source in call.params["sources"]]
+
+
+def configuration_of(call: Call) -> dict[str, Any]:
+    found: dict[str, Any] = call.params["rerankingConfiguration"]["bedrockRerankingConfiguration"]
+    return found
 
 
 def fused(count: int = 3) -> list[RetrievedPassage]:
@@ -31,16 +57,16 @@ def fused(count: int = 3) -> list[RetrievedPassage]:
 
 
 async def reranked(passages: list[RetrievedPassage], *, top_k: int = 3) -> Reranked:
-    return await rerank(load_reranker(NAME), QUESTION, passages, top_k=top_k)
+    return await rerank(Models(ONCE).reranker(NAME), QUESTION, passages, top_k=top_k)
 
 
 async def test_the_call_carries_the_question_the_texts_and_the_model(bedrock: Bedrock) -> None:
     await reranked(fused())
     (call,) = bedrock.calls
-    assert (call.path, call.query, call.texts) == ("/rerank", QUESTION, ["x", "xx", "xxx"])
-    configuration = call.body["rerankingConfiguration"]["bedrockRerankingConfiguration"]
-    assert configuration["modelConfiguration"]["modelArn"] == ARN
-    assert configuration["numberOfResults"] == 3
+    assert call.params["queries"] == [{"type": "TEXT", "textQuery": {"text": QUESTION}}]
+    assert (call.operation, texts_of(call)) == ("Rerank", ["x", "xx", "xxx"])
+    assert configuration_of(call)["modelConfiguration"]["modelArn"] == ARN
+    assert configuration_of(call)["numberOfResults"] == 3
     assert f"/{REGION}/bedrock/aws4_request" in call.authorization
 
 
@@ -56,42 +82,47 @@ async def test_order_and_scores_come_back(bedrock: Bedrock) -> None:
 async def test_as_many_as_a_reranker_sees_go_in_one_call(bedrock: Bedrock) -> None:
     result = await reranked(fused(DEPTH), top_k=8)
     (call,) = bedrock.calls
-    assert len(call.texts) == DEPTH == 50
-    configuration = call.body["rerankingConfiguration"]["bedrockRerankingConfiguration"]
-    assert configuration["numberOfResults"] == DEPTH
+    assert len(texts_of(call)) == DEPTH == 50
+    assert configuration_of(call)["numberOfResults"] == DEPTH
     assert [found.fused_rank for found in result.passages] == list(range(50, 42, -1))
 
 
+ANSWERS = {
+    "no JSON": b"<html>",
+    "half a JSON": b'{"results": [{"index": 0, "relev',
+    "no body": b"",
+    "no results": b"{}",
+    "empty results": b'{"results": []}',
+    "no scores": b'{"results": [{"index": 0}]}',
+    "no such passage": b'{"results": [{"index": 7, "relevanceScore": 0.5}]}',
+    "other types": b'{"results": [{"index": "first", "relevanceScore": 0.5}]}',
+}
 FAILURES = {
-    "overloaded": failure(429, "ThrottlingException"),
-    "broken": failure(500, "InternalServerException"),
-    "away": failure(503, "ServiceUnavailableException"),
-    "forbidden": failure(403, "AccessDeniedException"),
-    "invalid": failure(400, "ValidationException"),
-    "no JSON": (200, "", b"<html>"),
-    "half a JSON": (200, "", b'{"results": [{"index": 0, "relev'),
-    "no body": (200, "", b""),
-    "no results": (200, "", b"{}"),
-    "empty results": (200, "", b'{"results": []}'),
-    "no scores": (200, "", b'{"results": [{"index": 0}]}'),
-    "no such passage": (200, "", b'{"results": [{"index": 7, "relevanceScore": 0.5}]}'),
-    "other types": (200, "", b'{"results": [{"index": "first", "relevanceScore": 0.5}]}'),
+    "overloaded": Fault("throttle"),
+    "broken": Fault("server_error"),
+    "away": Fault("unavailable"),
+    "hung up": Fault("cut"),
+    **{name: Fault("malformed", body=body) for name, body in ANSWERS.items()},
 }
 
 
-@pytest.mark.parametrize("answer", FAILURES.values(), ids=FAILURES)
-async def test_a_failed_call_leaves_the_fused_order_and_is_not_repeated(
-    bedrock: Bedrock, answer: tuple[int, str, bytes]
-) -> None:
-    bedrock.failure = answer
+@pytest.mark.parametrize("fault", FAILURES.values(), ids=FAILURES)
+async def test_a_failed_call_leaves_the_fused_order(bedrock: Bedrock, fault: Fault) -> None:
+    bedrock.faults = [fault]
     result = await reranked(fused(), top_k=2)
     assert result == Reranked(fused()[:2], ["rerank"])
     assert len(bedrock.calls) == 1
 
 
+async def test_a_model_without_access_leaves_the_fused_order(bedrock: Bedrock) -> None:
+    bedrock.denied_models = {MODEL}
+    assert await reranked(fused()) == Reranked(fused(), ["rerank"])
+    assert len(bedrock.calls) == 1
+
+
 async def test_a_call_that_hangs_is_given_up(bedrock: Bedrock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "RERANK_READ_TIMEOUT", 0.2)
-    bedrock.hang = True
+    monkeypatch.setattr(registry, "RERANK_TIMEOUT_S", 0.2)
+    bedrock.faults = [Fault("stall", delay_s=30)]
     assert await reranked(fused()) == Reranked(fused(), ["rerank"])
     assert len(bedrock.calls) == 1
 
@@ -104,8 +135,9 @@ async def test_a_server_that_is_not_there_leaves_the_fused_order(
     assert bedrock.calls == []
 
 
-def loaded(name: str) -> BedrockRerank:
-    return cast("BedrockRerank", load_reranker(name))
+def loaded(name: str) -> BedrockReranker:
+    guarded = cast("ResilientCompressor", Models().reranker(name))
+    return cast("BedrockReranker", guarded.inner)
 
 
 def test_an_arn_brings_its_own_region(bedrock: Bedrock) -> None:
@@ -123,7 +155,7 @@ def test_either_name_of_the_region_will_do(monkeypatch: pytest.MonkeyPatch, vari
 
 
 def test_none_is_no_reranker() -> None:
-    assert load_reranker("none") is None
+    assert Models().reranker("none") is None
 
 
 @pytest.mark.parametrize(
@@ -131,20 +163,20 @@ def test_none_is_no_reranker() -> None:
 )
 def test_a_provider_that_nobody_knows_is_refused(name: str) -> None:
     with pytest.raises(InvalidInputError, match=r"RERANK_MODEL .* write bedrock:"):
-        load_reranker(name)
+        Models().reranker(name)
 
 
 def test_a_missing_region_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     forget_aws(monkeypatch)
     with pytest.raises(InvalidInputError, match="needs AWS_REGION"):
-        load_reranker(NAME)
+        Models().reranker(NAME)
 
 
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
         ("AWS_PROFILE", "nobody", "nobody"),
-        ("AWS_ENDPOINT_URL", "nonsense", "nonsense"),
+        ("AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME", "nonsense", "nonsense"),
         ("AWS_REGION", "no such", "no such"),
     ],
 )
@@ -153,4 +185,4 @@ def test_what_the_sdk_refuses_is_named(
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(InvalidInputError, match=f"RERANK_MODEL .*{said}"):
-        load_reranker(NAME)
+        Models().reranker(NAME)

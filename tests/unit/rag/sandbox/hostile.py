@@ -29,6 +29,17 @@ def obey(data: bytes, *, filename: str | None, mime_type: str | None) -> ParsedD
     return _document(_ORDERS[order](argument), filename, mime_type)
 
 
+def echo(
+    data: bytes, *, filename: str | None, mime_type: str | None, languages: str, page: int | None = None
+) -> ParsedDocument | bytes:
+    """What it was asked for; there are seven pages."""
+    if page is None:
+        return _document(languages, filename, mime_type)
+    if page > 7:
+        raise UnreadableFileError("no such page")
+    return b"\x00page %d" % page
+
+
 def _document(text: str, filename: str | None, mime_type: str | None) -> ParsedDocument:
     return ParsedDocument(
         text=text,

@@ -9,6 +9,7 @@ from rag.sandbox.limits import Limits
 from rag.sandbox.pool import Sandbox
 
 OBEY = "tests.unit.rag.sandbox.hostile:obey"
+ECHO = "tests.unit.rag.sandbox.hostile:echo"
 LIMITS = Limits(memory_mb=256, cpu_s=20, wall_s=60, output_mb=1)
 CRASHED = "the file crashed its reader: it may be broken, or need more than 256 MB of memory"
 TOO_LARGE = "the file needs more than 256 MB of memory to read"

@@ -1,5 +1,6 @@
 """What a child has of the service, and what is left of it."""
 
+import io
 import os
 import signal
 import socket
@@ -13,14 +14,17 @@ from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image, ImageChops
 
 from rag.errors import UnreadableFileError
 from rag.parse import parse
 from rag.sandbox.limits import Limits
 from rag.sandbox.pool import open_sandbox
+from tests.unit.rag.parse.drawn_pdf import DrawnPage, drawn_pdf, text
 from tests.unit.rag.parse.pdf_files import pdf_file
+from tests.unit.rag.parse.pictures import picture
 from tests.unit.rag.sandbox.conftest import Order
-from tests.unit.rag.sandbox.orders import CRASHED, LIMITS, OBEY, TOO_LARGE, text_of
+from tests.unit.rag.sandbox.orders import CRASHED, ECHO, LIMITS, OBEY, TOO_LARGE, text_of
 
 ROOT = Path(__file__).parents[4]
 
@@ -153,3 +157,35 @@ async def test_a_real_parser_that_hides_its_want_of_memory_is_seen_through(tmp_p
     async with open_sandbox(LIMITS, processes=1) as sandbox:
         with pytest.raises(UnreadableFileError, match="needs more than 256 MB of memory"):
             await sandbox.parse(path, filename="large.html", mime_type=None)
+
+
+async def test_options_reach_the_parser(tmp_path: Path) -> None:
+    path = tmp_path / "order"
+    path.write_bytes(b"any")
+    async with open_sandbox(LIMITS, processes=1, parser=ECHO, options={"languages": "eng+deu"}) as sandbox:
+        assert (await sandbox.parse(path, filename=None, mime_type=None)).text == "eng+deu"
+        assert sandbox.reading_settings == {"languages": "eng+deu"}
+
+
+async def test_a_page_comes_back_as_the_picture_that_was_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "order"
+    path.write_bytes(b"any")
+    async with open_sandbox(LIMITS, processes=1, parser=ECHO, options={"languages": "eng"}) as sandbox:
+        assert await sandbox.draw(path, page=7) == b"\x00page 7"
+        with pytest.raises(UnreadableFileError, match="no such page"):
+            await sandbox.draw(path, page=8)
+        assert (await sandbox.parse(path, filename=None, mime_type=None)).text == "eng"
+
+
+async def test_pages_of_a_real_file_are_drawn(tmp_path: Path) -> None:
+    scan = picture("Words", size=(1700, 2200))
+    path = tmp_path / "a.pdf"
+    path.write_bytes(drawn_pdf(text(72, 700, "Cover"), DrawnPage(image=scan), ""))
+    async with open_sandbox(Limits(), processes=1, parser="rag.parse.pictures:read_or_draw") as sandbox:
+        document = await sandbox.parse(path, filename="a.pdf", mime_type=None)
+        drawn = [await sandbox.draw(path, page=number) for number in (1, 2, 3)]
+    assert document.text == "Cover\n\f\n\f"
+    assert (drawn[0], drawn[2]) == (b"", b"")
+    with Image.open(io.BytesIO(drawn[1])) as seen:
+        assert (seen.format, seen.mode, seen.size) == ("PNG", "L", (1700, 2200))
+        assert ImageChops.difference(seen, scan).getbbox() is None

@@ -4,12 +4,10 @@ import os
 import shutil
 import ssl
 import subprocess
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from email.parser import BytesHeaderParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from typing import cast
@@ -20,6 +18,8 @@ from dulwich.refs import Ref
 from dulwich.repo import Repo
 from dulwich.server import Backend, BackendRepo
 from dulwich.web import make_wsgi_chain
+
+from tests.standins.http import QuietHandler, http_server
 
 FILE, LINK, SUBMODULE = 0o100644, 0o120000, 0o160000
 FOLDER = 0o040000
@@ -117,7 +117,9 @@ def serving_git(root: Path, *, by_git: bool, context: ssl.SSLContext | None = No
     opened = ExitStack()
     answer = _git(root) if by_git else _dulwich(root, opened)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
+        protocol_version = "HTTP/1.0"  # the answer ends with the connection
+
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             state.calls.append(self.headers["Host"].partition(":")[0] + parts.path)
@@ -149,22 +151,12 @@ def serving_git(root: Path, *, by_git: bool, context: ssl.SSLContext | None = No
             }
             return answer(environment, body)
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if context is not None:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    state.port = server.server_port
-    try:
-        yield state
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-        opened.close()
+    with http_server(Handler, context=context) as url:
+        state.port = int(url.rpartition(":")[2])
+        try:
+            yield state
+        finally:
+            opened.close()
 
 
 class _Repositories:

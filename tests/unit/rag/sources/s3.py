@@ -4,20 +4,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import pytest
+from tests.standins.aws import use_aws
+from tests.standins.http import QuietHandler, http_server
 
-from tests.unit.rag.models.bedrock import forget_aws
-
-
-def use_s3(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """AWS's clients that are made in this test call the server at `url`."""
-    forget_aws(monkeypatch)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-    monkeypatch.setenv("AWS_REGION", "eu-central-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+use_s3 = use_aws
 
 
 @dataclass(slots=True)
@@ -48,9 +39,7 @@ class FailingS3:
 def failing_s3() -> Iterator[FailingS3]:
     s3 = FailingS3()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             s3.calls.append((self.command, self.path))
             s3.regions.append(self.headers["Authorization"].split("/")[2])
@@ -70,18 +59,9 @@ def failing_s3() -> Iterator[FailingS3]:
                 s3.ended.wait(30)
             self.close_connection = True
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    s3.url = f"http://127.0.0.1:{server.server_port}"
-    try:
-        yield s3
-    finally:
-        s3.ended.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with http_server(Handler) as url:
+        s3.url = url
+        try:
+            yield s3
+        finally:
+            s3.ended.set()

@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 
 from rag.sources.addresses import AddressGuard
 from rag.sources.urls import AllowList
 from rag.sources.web_client import WebClient
+from tests.standins.http import QuietHandler, http_server
 
 HOST = "docs.example"
 
@@ -91,9 +91,7 @@ def serving(context: ssl.SSLContext | None = None) -> Iterator[Site]:
     """A running site, over TLS if there is a context."""
     site = Site()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             host = self.headers["Host"].partition(":")[0]
             call = Call(host, self.path, dict(self.headers), time.monotonic())
@@ -124,23 +122,12 @@ def serving(context: ssl.SSLContext | None = None) -> Iterator[Site]:
                 self.wfile.write(b"x")
             self.close_connection = page.promised is not None
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if context is not None:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    site.port = server.server_port
-    try:
-        yield site
-    finally:
-        site.ended.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with http_server(Handler, context=context) as url:
+        site.port = int(url.rpartition(":")[2])
+        try:
+            yield site
+        finally:
+            site.ended.set()
 
 
 def guard_of(site: Site, *, allow: str = "127.0.0.1", address: str = "127.0.0.1") -> AddressGuard:

@@ -1,6 +1,8 @@
 import asyncio
+import base64
 import hashlib
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,13 @@ from typing import Any
 import pytest
 from moto.server import ThreadedMotoServer
 
-from rag.errors import GroundworkError, InvalidInputError, NotFoundError, UnavailableError
+from rag.errors import (
+    GroundworkError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+    UnsupportedTypeError,
+)
 from rag.sources import Entry, list_source
 from rag.sources import s3 as s3_module
 from rag.sources.s3 import S3Source, fetch_s3_object, s3_client
@@ -311,3 +319,53 @@ async def test_a_fetch_that_is_cancelled_ends_and_leaves_nothing_behind(
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(fetching, 10)
     assert not (tmp_path / "copy").exists()
+
+
+async def test_what_no_parser_reads_is_skipped_and_the_uploads_of_tenants_are_left_out(client: Any) -> None:
+    tenant = "00000000-0000-0000-0000-00000000000a"
+    put(client, "a.md", "film.mp4", f"uploads/{tenant}/{tenant}/b.md", "uploads/c.md")
+    listing = await list_source(source(client))
+    assert [entry.name for entry in listing.entries] == ["a.md", "uploads/c.md"]
+    assert [item.name for item in listing.skipped] == ["film.mp4"]
+    assert listing.skipped[0].reason.startswith(".mp4 files are not supported")
+
+
+@pytest.mark.parametrize(("key", "mime_type"), [("a.mp4", "text/plain"), ("a", "video/mp4")])
+async def test_an_object_of_a_kind_that_no_parser_reads_is_not_even_read(
+    failing: FailingS3, tmp_path: Path, key: str, mime_type: str
+) -> None:
+    failing.answer = (200, {"Content-Length": "99", "Content-Type": mime_type, "ETag": '"1"'}, b"")
+    failing.hang = True
+    with pytest.raises(UnsupportedTypeError, match="mp4"):
+        await fetch_s3_object(BUCKET, key, tmp_path / "copy", max_bytes=1000)
+    assert not (tmp_path / "copy").exists()
+
+
+async def test_what_is_not_the_object_that_s3_stores_is_not_kept(failing: FailingS3, tmp_path: Path) -> None:
+    mixed = b"old half, new half"
+    stored = base64.b64encode(zlib.crc32(b"old half, old half").to_bytes(4)).decode()
+    headers = {"Content-Length": str(len(mixed)), "ETag": '"1"', "x-amz-checksum-crc32": stored}
+    failing.answer = (200, headers, mixed)
+    with pytest.raises(UnavailableError, match="changed while it was read"):
+        await fetch_s3_object(BUCKET, "a", tmp_path / "copy", max_bytes=1000)
+    assert not (tmp_path / "copy").exists()
+
+
+REDIRECT = b"<Error><Code>PermanentRedirect</Code><Message>elsewhere</Message></Error>"
+WRONG_REGION = (
+    b"<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region is wrong</Message>"
+    b"<Region>us-west-2</Region></Error>"
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [(301, {"x-amz-bucket-region": "us-west-2"}, REDIRECT), (400, {}, WRONG_REGION)],
+)
+async def test_a_bucket_of_another_region_is_followed_or_named(
+    failing: FailingS3, tmp_path: Path, status: int, headers: dict[str, str], body: bytes
+) -> None:
+    failing.answer = (status, headers | {"Content-Length": str(len(body))}, body)
+    with pytest.raises(InvalidInputError, match=r"s3://docs/a is in the region us-west-2.*eu-central-1"):
+        await fetch_s3_object(BUCKET, "a", tmp_path / "copy", max_bytes=100)
+    assert failing.regions == ["eu-central-1", "us-west-2"], "asked again where the bucket is said to be"

@@ -1,0 +1,34 @@
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.dependencies import IdentityDep, ServicesDep
+from app.schemas import UsageReport
+from db.repositories import usage
+from db.repositories.usage import Grouping
+from rag.errors import InvalidInputError
+
+router = APIRouter(tags=["usage"])
+
+SPAN = timedelta(days=29)  # from the first day to the last, where the first is not given
+
+
+@router.get("/usage")
+async def show_usage(
+    services: ServicesDep,
+    identity: IdentityDep,
+    first: Annotated[date | None, Query(alias="from")] = None,
+    last: Annotated[date | None, Query(alias="to")] = None,
+    group_by: Grouping = Grouping.DAY,
+) -> UsageReport:
+    """What models were used for the tenant, and what it cost. Days are UTC's; both ends count."""
+    last = last or datetime.now(UTC).date()
+    first = first or max(last, date.min + SPAN) - SPAN
+    if first > last:
+        raise InvalidInputError(f"from {first} lies after to {last}")
+    async with services.database.tenant(identity.tenant_id) as connection:
+        found = await usage.report(connection, identity.tenant_id, first=first, last=last, grouping=group_by)
+    return UsageReport.model_validate(
+        {"first": first, "last": last, "rows": found.rows, "totals": found.totals}
+    )
