@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from app.access.identity import ANONYMOUS, Identity
-from app.schemas import ChatRequest, ChatResponse, CitationOut, RetrievedDocument, Usage
+from app.schemas.chat import ChatRequest, ChatResponse, CitationOut, RetrievedDocument, Usage
 from db.pool import Database
 from db.repositories import conversations, sources, tenants, traces, usage
 from db.repositories.usage import RequestKind

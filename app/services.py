@@ -11,17 +11,17 @@ from langchain_core.documents.compressor import BaseDocumentCompressor
 from app import maintenance
 from app.access.identity import Identity
 from app.answering import Answerer
-from app.ingest_handler import IngestHandler
-from app.ingestion import INGEST, IngestionQueue
-from app.ingestion_policy import default_policy
+from app.ingestion.events import following_bucket
+from app.ingestion.handler import IngestHandler
+from app.ingestion.parsers import open_parser
+from app.ingestion.policy import default_policy
+from app.ingestion.queue import INGEST, IngestionQueue
+from app.ingestion.uploads import Uploads
 from app.maintenance import MAINTAIN, MaintenanceHandler
 from app.model_options import model_options
-from app.object_events import following_bucket
-from app.parsers import open_parser
 from app.secrets import LiveSettings, refreshing
 from app.settings import Settings
 from app.spaces import Spaces, following
-from app.uploads import Uploads
 from app.worker import Handler, Worker, running
 from db.addresses import DatabaseLogins
 from db.bootstrap import embedded_database

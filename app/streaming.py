@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from app.answering import Answerer, Run
 from app.problems import DETAIL_OF, classify
-from app.schemas import CitationOut, RetrievedDocument
+from app.schemas.chat import CitationOut, RetrievedDocument
 from graph.events import AnswerEvent, Released, SourcesChosen
 from rag.errors import GroundworkError
 

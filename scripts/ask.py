@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
-from app.schemas import ChatRequest, ChatResponse
+from app.schemas.chat import ChatRequest, ChatResponse
 from app.services import open_services
 from app.settings import Settings
 from graph.events import AnswerEvent, Released

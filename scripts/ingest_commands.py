@@ -9,12 +9,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from app.ingestion import Upload
+from app.ingestion.queue import Upload
+from app.ingestion.sync import IN_FLIGHT, Synced, Synchronizer, parts_of, synced
 from app.problems import printable
 from app.reindex import drop_unused, reindex
 from app.services import Services, open_services
 from app.settings import Settings
-from app.sync import IN_FLIGHT, Synced, Synchronizer, parts_of, synced
 from db.repositories import tenants
 from db.repositories.jobs import Job, JobState
 from observability.logs import configure_logs

@@ -16,7 +16,7 @@ from uuid import UUID
 from pydantic import TypeAdapter, ValidationError
 
 from app.field_types import Acl, Metadata
-from app.ingestion_policy import TenantIngestion
+from app.ingestion.policy import TenantIngestion
 from rag.errors import GroundworkError, InvalidInputError
 from scripts import ingest_commands as commands
 from scripts.ingest_output import Output

@@ -11,8 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from app.ingestion.sync import Synced
 from app.problems import printable
-from app.sync import Synced
 
 FAILED = frozenset({"failed", "quarantined", "cancelled"})
 

@@ -5,7 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from app.dependencies import IdentityDep, ServicesDep
-from app.schemas import JobStatus
+from app.schemas.ingest import JobStatus
 
 router = APIRouter(prefix="/admin", tags=["admin"])
 

@@ -7,7 +7,7 @@ from fastapi.sse import EventSourceResponse
 from starlette.responses import Response
 
 from app.dependencies import IdentityDep, RequestIdDep, ServicesDep
-from app.schemas import ChatRequest, ChatResponse
+from app.schemas.chat import ChatRequest, ChatResponse
 from app.streaming import HEADERS, stream_answer
 
 router = APIRouter(tags=["chat"])

@@ -9,8 +9,8 @@ from starlette.responses import PlainTextResponse
 
 from app.dependencies import IdentityDep, ServicesDep
 from app.field_types import Name
-from app.ingestion import delete_document
-from app.schemas import DocumentChanges, DocumentOut, DocumentPage
+from app.ingestion.queue import delete_document
+from app.schemas.documents import DocumentChanges, DocumentOut, DocumentPage
 from db.repositories import sources
 from rag.errors import InvalidInputError, NotFoundError
 

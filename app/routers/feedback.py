@@ -1,7 +1,7 @@
 from fastapi import APIRouter, status
 
 from app.dependencies import IdentityDep, ServicesDep
-from app.schemas import FeedbackRequest, FeedbackResponse
+from app.schemas.feedback import FeedbackRequest, FeedbackResponse
 from feedback.collect import Rating
 
 router = APIRouter(tags=["feedback"])

@@ -3,7 +3,7 @@ import asyncio
 from fastapi import APIRouter, Response, status
 
 from app.dependencies import ServicesDep
-from app.schemas import Health
+from app.schemas.health import Health
 from rag.errors import UnavailableError
 
 router = APIRouter(prefix="/health", tags=["health"])

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Header, Query, Request, Response, status
 
 from app.dependencies import IdentityDep, ServicesDep
 from app.field_types import Name
-from app.ingest_prefix import Below, list_below
-from app.ingest_request import REQUEST_BODY, IngestRequest, read_request
-from app.ingestion import IdempotencyKey
+from app.ingestion.prefix import Below, list_below
+from app.ingestion.queue import IdempotencyKey
+from app.ingestion.request import REQUEST_BODY, IngestRequest, read_request
 from app.problems import error_of
 from app.routers.uploads import uploads_router
-from app.schemas import IngestJob, IngestJobs, JobPage, JobStatus, SkippedObject
+from app.schemas.ingest import IngestJob, IngestJobs, JobPage, JobStatus, SkippedObject
 from app.services import Services
 from db.repositories.jobs import JobState
 from rag.errors import InvalidInputError

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from app.dependencies import IdentityDep, RequestIdDep, ServicesDep
 from app.metering import metered
-from app.schemas import Explanation, Plan, SearchRequest, SearchResponse, SearchResult
+from app.schemas.search import Explanation, Plan, SearchRequest, SearchResponse, SearchResult
 from db.repositories.usage import RequestKind
 from rag.rerank import rerank, retrieval_depth
 

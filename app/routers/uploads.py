@@ -6,9 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response, status
 
 from app.dependencies import IdentityDep, ServicesDep
+from app.ingestion.uploads import NewUpload
 from app.problems import error_of
-from app.schemas import IngestJob, UploadOut, UploadRequest
-from app.uploads import NewUpload
+from app.schemas.ingest import IngestJob, UploadOut, UploadRequest
 from rag.ports import SourceLabels
 
 MAX_BYTES = 1024 * 1024  # of a request: labels

@@ -4,7 +4,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.dependencies import IdentityDep, ServicesDep
-from app.schemas import UsageReport
+from app.schemas.usage import UsageReport
 from db.repositories import usage
 from db.repositories.usage import Grouping
 from rag.errors import InvalidInputError

@@ -16,6 +16,7 @@ import httpx
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
+from app.__main__ import settle_heap
 from rag.models.options import ModelOptions
 from rag.models.registry import Models
 from rag.models.resilience.guard import Resilience
@@ -47,6 +48,7 @@ async def _at_the_port(standin: StandIn) -> list[BenchmarkRow]:
     models = Models(ModelOptions(resilience=Resilience(limit=300)))
     (chat,) = models.chat_models(f"bedrock:{FIRST}")
     rows = await _added(standin, chat.model)
+    settle_heap()  # as the service does when it has started
     for streams in (40, 200):
         rows += await _streams(standin, chat.model, streams)
     await models.close()

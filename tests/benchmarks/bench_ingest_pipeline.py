@@ -20,9 +20,9 @@ from pathlib import Path
 
 import psutil
 
+from app.ingestion.sync import Synced, Synchronizer
 from app.services import Services, open_services
 from app.settings import Settings
-from app.sync import Synced, Synchronizer
 from rag.embedding_text import embedding_text
 from rag.models.minilm import MiniLMEmbeddings
 from rag.ports import SourceLabels

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from app.answering import Answerer, Run
-from app.ingestion import delete_document
-from app.schemas import ChatRequest
+from app.ingestion.queue import delete_document
+from app.schemas.chat import ChatRequest
 from app.services import Services
 from app.streaming import stream_answer
 from graph.build import build_answer_graph

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from app.ingestion import IngestionQueue, Upload, part_of
+from app.ingestion.queue import IngestionQueue, Upload, part_of
 from db.addresses import DatabaseLogins
 from db.pool import Database
 from db.repositories.jobs import JobState
@@ -105,13 +105,22 @@ async def killed_until_done(
             os.killpg(process.pid, signal.SIGKILL)
             effective += running > 0
     async with worker_process(logins):
-        for _ in range(1200):
+        for _ in range(40 * documents + 600):
             counts = await queue.counts(tenant_id)
             if counts == {JobState.SUCCEEDED: documents}:
                 break
-            await asyncio.sleep(0.1)
+            await retry_given_up(queue, tenant_id)
+            await asyncio.sleep(0.05)
     assert counts == {JobState.SUCCEEDED: documents}
     return effective
+
+
+async def retry_given_up(queue: IngestionQueue, tenant_id: UUID) -> None:
+    """As an operator does: a job whose workers were killed as often as it may be tried is given up."""
+    for job in await queue.page(tenant_id, limit=200, states=[JobState.FAILED]):
+        assert job.error is not None
+        assert "the worker stopped in the middle of it" in job.error
+        await queue.retry(tenant_id, job.id)
 
 
 async def stored_chunks(database: Database, tenant_id: UUID) -> dict[str, int]:

@@ -9,10 +9,10 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from app.ingestion import IngestionQueue
-from app.object_events import ObjectEventConsumer, following
+from app.ingestion.events import ObjectEventConsumer, following
+from app.ingestion.queue import IngestionQueue
+from app.ingestion.sync import Synced, Synchronizer
 from app.services import Services, open_services
-from app.sync import Synced, Synchronizer
 from db.addresses import DatabaseLogins
 from db.repositories.jobs import Job, JobState
 from rag.errors import UnavailableError

@@ -14,9 +14,9 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from app.ingestion.uploads import NewUpload
 from app.maintenance import MAINTAIN, MaintenanceHandler
 from app.services import Services, open_services
-from app.uploads import NewUpload
 from db.addresses import DatabaseLogins
 from db.repositories import jobs, tenants
 from db.repositories.jobs import NewJob

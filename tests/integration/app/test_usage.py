@@ -15,7 +15,7 @@ from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk
 
 from app.answering import Answerer
-from app.schemas import ChatRequest
+from app.schemas.chat import ChatRequest
 from app.services import Services, open_services
 from app.streaming import stream_answer
 from db.addresses import DatabaseLogins

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from starlette.types import Message
 
 from app.routers.chat import _unless_gone
-from app.schemas import ChatResponse
+from app.schemas.chat import ChatResponse
 
 
 async def gone() -> Message:

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from app.filter_limits import MAX_CONDITIONS, MAX_DEPTH, MAX_VALUES
 from app.filter_schema import Filters
 from app.problems import MEDIA_TYPE, install_problem_handlers
-from app.schemas import IngestLabels, SearchRequest
+from app.schemas.ingest import IngestLabels
+from app.schemas.search import SearchRequest
 from rag.filters import All, AnyOf, Condition, Filter, MetadataKey, Not, Operator, SourceField, Value
 
 FILE = Path(__file__).parents[2] / "data" / "naughty_strings" / "blns.json"

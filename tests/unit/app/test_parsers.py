@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from app.parsers import open_parser
+from app.ingestion.parsers import open_parser
 from app.settings import Settings
 from rag.errors import InvalidInputError, UnsupportedTypeError
 from rag.readers.docling import DoclingParser

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from app.bucket_documents import as_found, remove
-from app.ingestion import IngestOrder
-from app.ingestion_policy import TenantIngestion
+from app.ingestion.bucket import as_found, remove
+from app.ingestion.policy import TenantIngestion
+from app.ingestion.queue import IngestOrder
 from app.metering import metered
 from app.spaces import Spaces
 from app.worker import Report

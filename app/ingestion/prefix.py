@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from app.ingestion import Upload
+from app.ingestion.queue import Upload
 from rag.errors import InvalidInputError, NotFoundError
 from rag.sources import Skipped
 from rag.sources.s3 import S3Source

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from app.ingestion import IdempotencyKey, IngestionQueue, Upload
+from app.ingestion.queue import IdempotencyKey, IngestionQueue, Upload
 from app.settings import Settings
 from rag.errors import GroundworkError, InvalidInputError, UnavailableError
 from rag.ports import SourceLabels, Writer

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from app.ingestion import IdempotencyKey, IngestionQueue, Upload
+from app.ingestion.queue import IdempotencyKey, IngestionQueue, Upload
 from db.pool import Database
 from db.repositories import uploads
 from db.repositories.jobs import Job

@@ -7,7 +7,7 @@ bucket brought: a change of the object is a change of the document, whichever wa
 from dataclasses import replace
 from uuid import UUID
 
-from app.ingestion import IngestOrder, delete_source
+from app.ingestion.queue import IngestOrder, delete_source
 from db.pool import Database
 from db.repositories import jobs, sources
 from db.repositories.jobs import Claim, JobState

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
-from app.ingestion import Parts, Upload, part_of
-from app.schemas import IngestKeyRequest, IngestLabels, IngestPrefixRequest, IngestTextRequest
+from app.ingestion.queue import Parts, Upload, part_of
+from app.schemas.ingest import IngestKeyRequest, IngestLabels, IngestPrefixRequest, IngestTextRequest
 from db.repositories.job_files import PART_BYTES
 from rag.errors import InvalidInputError, UnreadableFileError, UnsupportedTypeError
 from rag.ingest import check_name, text_name

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from app.ingestion import IngestionQueue, Parts, Upload, delete_document
+from app.ingestion.queue import IngestionQueue, Parts, Upload, delete_document
 from db.pool import Database
 from db.repositories import sources
 from db.repositories.job_files import PART_BYTES

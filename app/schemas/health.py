@@ -1,0 +1,12 @@
+"""What `/health` gives."""
+
+from typing import Literal
+
+from pydantic import (
+    BaseModel,
+)
+
+
+class Health(BaseModel):
+    status: Literal["ok", "unavailable"]
+    checks: dict[str, str] = {}
