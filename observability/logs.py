@@ -40,8 +40,10 @@ def configure_logs(*, level: str, log_format: LogFormat = "auto") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for noisy in ("httpx", "botocore", "langchain_aws", "alembic", "uvicorn.access"):
+    for noisy in ("httpx", "botocore", "alembic", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    # It logs each call, and each failure with its traceback, which whoever calls it logs again in a line.
+    logging.getLogger("langchain_aws").setLevel(logging.CRITICAL)
 
 
 def _ending(on_terminal: bool) -> list[Processor]:

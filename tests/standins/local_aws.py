@@ -6,6 +6,7 @@ the documents' bucket tells of its objects, and models, unless the caller chose 
 """
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     if not command:
         sys.stderr.write(USAGE)
         return NO_COMMAND
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # moto's server, which tells of every request
     for name in OF_THE_DEVELOPER:
         os.environ.pop(name, None)
     os.environ.update(NO_FILES)
