@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
 from langchain_core.documents.compressor import BaseDocumentCompressor
 
 from app import maintenance
@@ -44,6 +45,8 @@ from rag.privacy import LocalDetector, PersonalDataDetector
 from rag.privacy.comprehend import load_comprehend
 from rag.prompts import load_prompt
 from rag.sandbox.limits import MB
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,8 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             load=models.embedding_model,
         )
         await spaces.refresh(loaded=embedding)
+        if (active := spaces.current.model.name) != settings.embedding_model:
+            log.warning("embedding_model_is_not_active", active=active, configured=settings.embedding_model)
         await stack.enter_async_context(following(spaces))
         identity = await _default_identity(database)
         reranker = await asyncio.to_thread(models.reranker, settings.rerank_model)

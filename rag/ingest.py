@@ -37,6 +37,7 @@ from rag.privacy import (
 )
 from rag.quality import QualityRules, check_quality
 
+LOCAL_DETECTOR = "local"
 READING_VERSION = 1  # raise it when the same bytes are read or divided otherwise than before
 MAX_NAME_BYTES = 1024  # S3's limit for a key; an index entry of Postgres holds 2,704
 EMBEDDING_BATCH = 64  # chunks between two reports of progress; about two seconds on two cores
@@ -96,6 +97,7 @@ class IngestionPolicy:
         quality: From where on a document needs a person's look.
         personal_data: What becomes of personal data.
         personal_kinds: Of which kinds.
+        detector: What finds it, by name: with another one, documents are read anew.
     """
 
     strategy: ChunkStrategy = ChunkStrategy.AUTO
@@ -104,6 +106,7 @@ class IngestionPolicy:
     quality: QualityRules = field(default_factory=QualityRules)
     personal_data: PrivacyMode = PrivacyMode.OFF
     personal_kinds: frozenset[EntityKind] = DEFAULT_KINDS
+    detector: str = LOCAL_DETECTOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +306,7 @@ def _reading(
     content: _Content, file: IncomingFile, policy: IngestionPolicy, parser: Mapping[str, str]
 ) -> bytes:
     """A digest of all that decides what becomes of a file, its bytes and how they are read."""
-    how = {
+    how: dict[str, Any] = {
         "version": READING_VERSION,
         "content": content.sha256.hex(),
         "is_text": isinstance(file.content, str),
@@ -312,6 +315,8 @@ def _reading(
         "title": file.labels.title,
         "policy": asdict(policy),
     }
+    if policy.personal_data is PrivacyMode.OFF or policy.detector == LOCAL_DETECTOR:
+        del how["policy"]["detector"]  # it decides nothing, or as it always did
     if parser and not isinstance(file.content, str):  # no parser sees a text
         how["parser"] = dict(parser)
     return hashlib.sha256(json.dumps(how, sort_keys=True, default=_in_order).encode()).digest()

@@ -62,4 +62,5 @@ def default_policy(settings: Settings) -> IngestionPolicy:
         chunk_tokens=settings.chunk_tokens,
         overlap_tokens=settings.chunk_overlap_tokens,
         personal_data=settings.personal_data,
+        detector=settings.personal_data_detector,
     )

@@ -2,15 +2,24 @@
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rag.ingest import READING_VERSION, IncomingFile, IngestionPolicy, _Content, _in_order, _reading
 from rag.ports import SourceLabels
+from rag.privacy import PrivacyMode
 
 CONTENT = _Content(hashlib.sha256(b"any").digest(), 3)
 FILE = IncomingFile(Path("a.pdf"), SourceLabels("a"), filename="a.pdf")
 POLICY = IngestionPolicy()
+
+
+def test_another_detector_reads_anew_where_personal_data_is_looked_for() -> None:
+    def reading(mode: PrivacyMode, detector: str) -> bytes:
+        return _reading(CONTENT, FILE, replace(POLICY, personal_data=mode, detector=detector), {})
+
+    assert reading(PrivacyMode.REDACT, "local") != reading(PrivacyMode.REDACT, "comprehend")
+    assert reading(PrivacyMode.OFF, "local") == reading(PrivacyMode.OFF, "comprehend")
 
 
 def test_the_default_way_of_reading_leaves_no_trace() -> None:
@@ -22,7 +31,7 @@ def test_the_default_way_of_reading_leaves_no_trace() -> None:
         "filename": "a.pdf",
         "mime_type": None,
         "title": None,
-        "policy": asdict(POLICY),
+        "policy": {name: value for name, value in asdict(POLICY).items() if name != "detector"},
     }
     plain = hashlib.sha256(json.dumps(how, sort_keys=True, default=_in_order).encode()).digest()
     assert _reading(CONTENT, FILE, POLICY, {}) == plain
