@@ -7,7 +7,7 @@ PY := $(BIN)/python
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-aws-local test test-unit test-slow test-live lint format types bench bench-retrieval bench-ingest bench-aws openapi lock migrate clean
+.PHONY: help run run-aws-local test test-unit test-slow test-live audit lint format types bench bench-retrieval bench-ingest bench-aws bench-injection openapi lock migrate clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -29,6 +29,9 @@ test-slow: .venv/test.stamp  ## the tests that take minutes
 
 test-live: .venv/test.stamp  ## the end-to-end tests against the AWS account that the environment names
 	LIVE_AWS=1 $(PY) -m pytest --force-enable-socket tests/integration/app/test_aws_end_to_end.py
+
+audit:  ## known weaknesses of the pinned packages (asks a service on the internet)
+	pipx run --spec pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes -r requirements/run.txt
 
 lint: .venv/test.stamp  ## ruff, the import contract and the OpenAPI document
 	$(PY) -m ruff check .
@@ -54,6 +57,9 @@ bench-ingest: .venv/test.stamp  ## the benchmarks of ingestion, beside other sys
 
 bench-aws: .venv/test.stamp  ## the benchmarks of Bedrock's models, on a stand-in (ten minutes)
 	$(PY) -m tests.benchmarks aws
+
+bench-injection: .venv/test.stamp  ## what attacks in documents reach the reader (ten minutes)
+	$(PY) -m tests.benchmarks injection
 
 openapi: .venv/test.stamp  ## write docs/openapi.json anew
 	$(PY) scripts/check_openapi.py --write

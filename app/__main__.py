@@ -11,7 +11,9 @@ import uvicorn
 
 from app.access.binding import check_binding
 from app.factory import create_app
+from app.request_reading import limited_protocol
 from app.sample import QUESTION
+from app.security_headers import DOCS, shows_documentation
 from app.settings import Settings
 from observability.logs import configure_logs
 from rag.errors import GroundworkError
@@ -22,16 +24,15 @@ SHUTDOWN_S = 10  # then answers that are still being written are cut off
 class Server(uvicorn.Server):
     """Says that it is ready once it listens: a service with a command to try."""
 
-    def __init__(self, config: uvicorn.Config, *, role: str) -> None:
+    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
         super().__init__(config)
-        self._role = role
+        self._settings = settings
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             settle_heap()
-            welcome = _worker_welcome if self._role == "worker" else _welcome
-            print(welcome(self._address()), flush=True)  # noqa: T201 - meant for a person
+            print(_welcome(self._address(), self._settings), flush=True)  # noqa: T201 - meant for a person
 
     def _address(self) -> str:
         host, port = self.servers[0].sockets[0].getsockname()[:2]
@@ -48,17 +49,18 @@ def settle_heap() -> None:
     gc.freeze()
 
 
-def _welcome(address: str) -> str:
+def _welcome(address: str, settings: Settings) -> str:
+    if settings.role == "worker":
+        return (
+            f"\nThe Groundwork worker is ready; http://{address}/health tells how it is. Ctrl-C stops it.\n"
+        )
     body = json.dumps({"query": QUESTION})
+    documentation = f" (documentation: http://{address}{DOCS})" if shows_documentation(settings) else ""
     return (
-        f"\nGroundwork is ready on http://{address} (documentation: http://{address}/docs). Try:\n\n"
+        f"\nGroundwork is ready on http://{address}{documentation}. Try:\n\n"
         f"  curl -s http://{address}/chat -H 'Content-Type: application/json' -d '{body}'\n\n"
         "Ctrl-C stops it.\n"
     )
-
-
-def _worker_welcome(address: str) -> str:
-    return f"\nThe Groundwork worker is ready; http://{address}/health tells how it is. Ctrl-C stops it.\n"
 
 
 def main() -> int:
@@ -73,12 +75,14 @@ def main() -> int:
         create_app(settings),
         host=settings.host,
         port=settings.port,
+        http=limited_protocol(settings.request_read_timeout_s),
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
-    server = Server(config, role=settings.role)
+    server = Server(config, settings)
     signal.signal(signal.SIGHUP, server.handle_exit)  # a closed terminal must not leave a database behind
     with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has shut down
         server.run()

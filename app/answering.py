@@ -4,25 +4,32 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 
 from app.access.identity import ANONYMOUS, Identity
+from app.privacy.field_keys import FieldKeys
+from app.privacy.person import digests
+from app.privacy.presence import are_gone, check_in
+from app.privacy.sealed import sealed_citations, sealed_message, sealed_trace
 from app.schemas.chat import ChatRequest, ChatResponse, CitationOut, RetrievedDocument, Usage
-from db.pool import Database
+from db.pool import Connection, Database
 from db.repositories import conversations, sources, tenants, traces, usage
-from db.repositories.usage import RequestKind
+from db.repositories.usage import Origin, RequestKind
 from graph.build import AnswerGraph, run_answer_graph
 from graph.events import AnswerEvent, Finished, Released, SourcesChosen
 from graph.state import AnswerContext, AnswerState
 from rag.cite import Citation
+from rag.encryption.sealing import Keyring
 from rag.errors import GroundworkError, NotFoundError
 from rag.models.catalog import Operation
 from rag.models.resilience.deadline import deadline
 from rag.models.usage import Meter, ModelUse, cost_usd, metering
 from rag.ports import RetrievedPassage
+from rag.privacy.questions import Question, QuestionRedactor
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +38,13 @@ Emit = Callable[[AnswerEvent], Awaitable[None]]
 
 @dataclass(slots=True)
 class Run:
-    """A question that is being answered, and what is known of it so far."""
+    """A question that is being answered, and what is known of it so far.
+
+    Attributes:
+        question: The request's, with personal data taken out as the tenant wants it.
+        ring: Seals what is stored.
+        began_at: By the database's clock.
+    """
 
     identity: Identity
     request: ChatRequest
@@ -39,6 +52,10 @@ class Run:
     conversation_id: UUID
     subject: str
     corpus_version: int
+    question: Question
+    ring: Keyring
+    began_at: datetime
+    suppressed: tuple[str, ...] = ()
     began: float = field(default_factory=time.perf_counter)
     sources: list[RetrievedPassage] = field(default_factory=list)
     released: list[Released] = field(default_factory=list)
@@ -52,6 +69,11 @@ class Run:
     def citations(self) -> list[Citation]:
         return [citation for piece in self.released for citation in piece.citations]
 
+    @property
+    def people(self) -> list[str]:
+        """Digests of those whose question it is."""
+        return digests(self.identity.tenant_id, self.subject, self.request.user_id)
+
 
 async def emit_nothing(event: AnswerEvent) -> None:
     """For callers that want the whole answer at once."""
@@ -64,6 +86,8 @@ class Answerer:
         database: Where they are stored.
         graph: The compiled answer graph.
         context: What every run shares; the scope is set for each.
+        questions: Takes personal data out of questions.
+        keys: Seal what is stored.
         embedding_model: Gives the name of the model that searches use now, for traces.
         top_k: Passages to retrieve when a request doesn't say.
         timeout_s: Deadline of one answer in seconds.
@@ -76,6 +100,8 @@ class Answerer:
         graph: AnswerGraph,
         context: AnswerContext,
         *,
+        questions: QuestionRedactor,
+        keys: FieldKeys,
         embedding_model: Callable[[], str],
         top_k: int,
         timeout_s: float,
@@ -84,6 +110,8 @@ class Answerer:
         self._database = database
         self._graph = graph
         self._context = context
+        self._questions = questions
+        self._keys = keys
         self._embedding_model = embedding_model
         self._top_k = top_k
         self._timeout_s = timeout_s
@@ -95,8 +123,13 @@ class Answerer:
 
         Raises:
             NotFoundError: The conversation isn't there, or isn't the caller's.
+            UnavailableError: What will be stored can't be sealed now, or the caller is being erased.
         """
-        async with self._database.tenant(identity.tenant_id) as connection:
+        identity = identity.on_behalf_of(request.user_id)
+        tenant_id = identity.tenant_id
+        ring = await self._keys.ring(tenant_id) if self._store_text else Keyring(tenant_id)
+        async with self._database.tenant(tenant_id) as connection:
+            await check_in(connection, digests(tenant_id, identity.subject, request.user_id))
             conversation_id = request.conversation_id
             if conversation_id is None:
                 conversation_id = await conversations.start(
@@ -108,7 +141,21 @@ class Answerer:
                 if not identity.owns(subject):
                     raise NotFoundError(f"you have no conversation {conversation_id}")
             corpus_version = await tenants.corpus_version(connection, identity.tenant_id)
-        return Run(identity, request, request_id, conversation_id, subject, corpus_version)
+            suppressed = await tenants.suppressed(connection, identity.tenant_id)
+            privacy = await tenants.privacy(connection, tenant_id)
+        question = await self._questions.read(request.query, privacy.settings)
+        return Run(
+            identity,
+            request,
+            request_id,
+            conversation_id,
+            subject,
+            corpus_version,
+            question,
+            ring,
+            began_at=privacy.moment,
+            suppressed=suppressed,
+        )
 
     async def answer(self, run: Run, emit: Emit = emit_nothing) -> ChatResponse:
         """Answer, telling each event as it comes; then store what happened, also when it failed.
@@ -150,10 +197,15 @@ class Answerer:
     async def _drive(self, run: Run, emit: Emit) -> AnswerState:
         request = run.request
         scope = request.filters.narrow(run.identity.scope())
-        context = replace(self._context, scope=scope, hold_back=not request.stream)
+        context = replace(
+            self._context,
+            scope=scope,
+            hold_back=not request.stream,
+            suppressed=self._context.suppressed + run.suppressed,
+        )
         events = run_answer_graph(
             self._graph,
-            question=request.query,
+            question=run.question.asked,
             strategy=request.strategy,
             top_k=request.top_k or self._top_k,
             context=context,
@@ -202,7 +254,7 @@ class Answerer:
             subject=run.subject,
             user_id=run.request.user_id,
             strategy=run.request.strategy,
-            query=run.request.query if self._store_text else None,
+            query=run.question.stored if self._store_text else None,
             answer=None,
             retrieved=[_retrieved(rank, found) for rank, found in enumerate(run.sources, start=1)],
             citations=[
@@ -218,30 +270,43 @@ class Answerer:
             abstained=False,
             error=None,
             metadata=dict(run.request.metadata),
+            redacted=list(run.question.redacted),
         )
 
     async def _store(self, run: Run, response: ChatResponse, trace: traces.Trace) -> None:
         tenant_id = run.identity.tenant_id
         async with self._database.tenant(tenant_id) as connection:
+            if await self._is_gone(connection, run):
+                return
             cited = {citation.document_id for citation in run.citations}
             gone = cited - await sources.still_there(connection, list(cited))
-            trace_id = await traces.add(connection, tenant_id, trace)
+            trace_id = await traces.add(connection, tenant_id, sealed_trace(run.ring, trace))
             for role, content, citations in (
                 ("user", trace.query, []),
                 ("assistant", trace.answer, self._stored_citations(run)),
             ):
+                message_id = uuid4()
                 await conversations.add_message(
                     connection,
                     tenant_id,
+                    message_id=message_id,
                     conversation_id=run.conversation_id,
                     trace_id=trace_id,
                     role=role,
-                    content=content,
-                    citations=citations,
+                    content=sealed_message(run.ring, message_id, content),
+                    citations=sealed_citations(run.ring, message_id, citations),
                 )
             for document_id in gone:  # deleted while the answer was being written
                 await conversations.blank_quotes(connection, tenant_id, document_id)
+            await usage.add(connection, tenant_id, RequestKind.CHAT, run.meter.uses, _origin(run, trace_id))
+
+    async def _is_gone(self, connection: Connection, run: Run) -> bool:
+        """Whether whoever asked was erased since; then nothing but what was used is written down."""
+        tenant_id = run.identity.tenant_id
+        gone = await are_gone(connection, tenant_id, run.people, began_at=run.began_at)
+        if gone:
             await usage.add(connection, tenant_id, RequestKind.CHAT, run.meter.uses)
+        return gone
 
     def _stored_citations(self, run: Run) -> list[conversations.StoredCitation]:
         return [
@@ -264,11 +329,19 @@ class Answerer:
         tenant_id = run.identity.tenant_id
         try:
             async with self._database.tenant(tenant_id) as connection:
+                if await self._is_gone(connection, run):
+                    return
                 trace = replace(self._blank_trace(run), timings_ms={"total": elapsed}, error=error)
-                await traces.add(connection, tenant_id, trace)
-                await usage.add(connection, tenant_id, RequestKind.CHAT, run.meter.uses)
+                trace_id = await traces.add(connection, tenant_id, sealed_trace(run.ring, trace))
+                await usage.add(
+                    connection, tenant_id, RequestKind.CHAT, run.meter.uses, _origin(run, trace_id)
+                )
         except GroundworkError:
             log.exception("trace_lost", error=error)
+
+
+def _origin(run: Run, trace_id: UUID) -> Origin:
+    return Origin(request_id=run.request_id, trace_id=trace_id, subject=run.subject)
 
 
 def _usage(uses: Sequence[ModelUse]) -> Usage:

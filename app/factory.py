@@ -6,11 +6,23 @@ import structlog
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from app.access.middleware import AuthenticationMiddleware
+from app.audit_middleware import AuditMiddleware
+from app.limits.headers import LimitsMiddleware
 from app.middleware import PlainErrorMiddleware, RequestIdMiddleware, SameOriginMiddleware
-from app.problems import MEDIA_TYPE, Problem, install_problem_handlers
-from app.routers import admin, chat, documents, feedback, health, search, usage
+from app.problems import MEDIA_TYPE, LimitProblem, Problem, install_problem_handlers
+from app.request_reading import BodyDeadlineMiddleware
+from app.routers import admin, audit, chat, documents, feedback, health, keys, privacy, search, tenants, usage
 from app.routers.ingest import ingest_router
 from app.sample import ingest_sample
+from app.security_headers import (
+    DOCS,
+    OPENAPI,
+    REDOC,
+    SecurityHeadersMiddleware,
+    cors,
+    shows_documentation,
+)
 from app.services import open_services
 from app.settings import Settings
 from observability.logs import configure_logs
@@ -20,6 +32,10 @@ VERSION = "0.1.0"
 MAX_JSON_BYTES = 1024 * 1024  # the longest valid question is 16 kB
 LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "429": {
+        "model": LimitProblem,
+        "description": "Too much, or too fast. `Retry-After` says when to come again.",
+    },
     "4XX": {"model": Problem, "description": "What is wrong with the request."},
     "5XX": {"model": Problem, "description": "A failure on our side."},
 }
@@ -57,21 +73,34 @@ def create_app(settings: Settings | None = None, *, local: LocalModels | None = 
                 await ingest_sample(services)
             yield {"services": services}
 
+    documented = shows_documentation(chosen)
     app = Groundwork(
         title="Groundwork",
         version=VERSION,
         summary="Cited, verified answers over a team's documents.",
         lifespan=lifespan,
         responses=PROBLEMS,
+        redirect_slashes=False,  # the address of a redirection would be the one that the client named
+        docs_url=DOCS if documented else None,
+        redoc_url=REDOC if documented else None,
+        openapi_url=OPENAPI if documented else None,
     )
     install_problem_handlers(app)
+    if chosen.auth_modes:
+        app.add_middleware(AuthenticationMiddleware)
+    app.add_middleware(LimitsMiddleware)
+    app.add_middleware(AuditMiddleware)
     if chosen.auth_mode is None:  # open, but to this machine alone: not to web pages that it shows either
         app.add_middleware(SameOriginMiddleware)
         app.add_middleware(
             TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_HOSTS, chosen.host], www_redirect=False
         )
+    app.add_middleware(BodyDeadlineMiddleware, timeout_s=chosen.request_read_timeout_s)
     app.add_middleware(PlainErrorMiddleware)
     app.add_middleware(RequestIdMiddleware)
+    if chosen.cors_origins is not None:
+        app.add_middleware(cors, origins=chosen.cors_origins)
+    app.add_middleware(SecurityHeadersMiddleware, hsts_s=chosen.hsts_s)
     for router in _routers(chosen):
         # On the routers, not the app: there it would answer before our middleware can.
         app.include_router(router, max_body_size=MAX_JSON_BYTES)
@@ -84,5 +113,5 @@ def _routers(settings: Settings) -> list[APIRouter]:
     """A worker answers for its health alone."""
     if settings.role == "worker":
         return [health.router]
-    routers = (chat, search, documents, feedback, usage, admin, health)
+    routers = (chat, search, documents, feedback, usage, admin, keys, tenants, privacy, audit, health)
     return [module.router for module in routers]

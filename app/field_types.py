@@ -1,7 +1,8 @@
 """Fields that several requests share. They refuse NUL characters and lone surrogates."""
 
 import math
-from typing import Annotated
+from datetime import date, datetime
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -10,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    Strict,
     WithJsonSchema,
 )
 
@@ -66,6 +68,26 @@ def _not_blank(text: str) -> str:
     return text
 
 
+def _written_out(value: Any) -> Any:
+    """Refuses seconds since 1970: the schema doesn't know them, and "2026" would be in 1970."""
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return value
+    raise ValueError("must be a date (ISO 8601), not a number")
+
+
+def _counted(value: Any) -> Any:
+    """Refuses what Pydantic would count: true for 1, "1" for 1. JSON's 1.0 is an integer."""
+    if isinstance(value, bool | str):
+        raise ValueError("must be a number")  # noqa: TRY004 - Pydantic's way to refuse a value
+    return value
+
+
+IsNumber = BeforeValidator(_counted)
+Flag = Annotated[bool, Strict()]  # neither 0 nor "no"
+Day = Annotated[date, BeforeValidator(_written_out)]
+Moment = Annotated[datetime, BeforeValidator(_written_out)]
 Text = Annotated[str, AfterValidator(_storable)]
 Visible = Annotated[Text, AfterValidator(_not_blank)]
 Name = Annotated[Visible, Field(min_length=1, max_length=1024), AfterValidator(_indexable)]

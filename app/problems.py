@@ -2,26 +2,33 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 
 from rag.errors import (
     BlockedError,
     ConflictError,
+    ForbiddenError,
     GroundworkError,
     InvalidInputError,
+    LimitExceededError,
     ModelError,
     NotFoundError,
     OverloadedError,
     QuarantinedError,
+    RateLimitedError,
     ThrottledError,
+    UnauthenticatedError,
     UnavailableError,
     UnreadableFileError,
     UnsupportedTypeError,
@@ -30,6 +37,8 @@ from rag.errors import (
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+CHALLENGE = 'Bearer realm="groundwork"'
+LATER_S = 3600  # where only the caller can make room, by deleting documents or on another plan
 RETRY_AFTER_S = "5"  # a database restart or a model's bad moment is over by then
 
 # Most special class first.
@@ -37,9 +46,13 @@ STATUS_OF: dict[type[GroundworkError], tuple[HTTPStatus, str]] = {
     UnsupportedTypeError: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_type"),
     UnreadableFileError: (HTTPStatus.UNPROCESSABLE_ENTITY, "unreadable_file"),
     InvalidInputError: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_input"),
+    UnauthenticatedError: (HTTPStatus.UNAUTHORIZED, "unauthenticated"),
+    ForbiddenError: (HTTPStatus.FORBIDDEN, "forbidden"),
     NotFoundError: (HTTPStatus.NOT_FOUND, "not_found"),
     ConflictError: (HTTPStatus.CONFLICT, "conflict"),
     QuarantinedError: (HTTPStatus.UNPROCESSABLE_ENTITY, "quarantined"),
+    RateLimitedError: (HTTPStatus.TOO_MANY_REQUESTS, "rate_limited"),
+    LimitExceededError: (HTTPStatus.TOO_MANY_REQUESTS, "quota_exceeded"),
     BlockedError: (HTTPStatus.UNPROCESSABLE_ENTITY, "blocked_by_guardrail"),
     ModelError: (HTTPStatus.BAD_GATEWAY, "model_failed"),
     ThrottledError: (HTTPStatus.TOO_MANY_REQUESTS, "throttled"),
@@ -78,6 +91,18 @@ class Problem(BaseModel):
     errors: list[ProblemField] = []
 
 
+class LimitProblem(Problem):
+    """The limit that is in the way: a rate (`rate_limited`) or a quota (`quota_exceeded`).
+
+    `reset` is when there will be more; null where time alone brings none.
+    """
+
+    scope: str | None = None
+    limit: float | None = None
+    used: float | None = None
+    reset: datetime | None = None
+
+
 def classify(error: GroundworkError) -> tuple[HTTPStatus, str, str]:
     """Status, code and a detail that may be shown."""
     status, code = next(STATUS_OF[kind] for kind in STATUS_OF if isinstance(error, kind))
@@ -98,7 +123,9 @@ def problem_response(
     detail: str,
     errors: Sequence[ProblemField] = (),
     headers: Mapping[str, str] | None = None,
+    limit: LimitExceededError | None = None,
 ) -> JSONResponse:
+    request.scope.setdefault("state", {})["problem_code"] = code
     problem = Problem(
         title=status.phrase,
         status=status.value,
@@ -107,8 +134,15 @@ def problem_response(
         request_id=request.scope.get("state", {}).get("request_id"),
         errors=list(errors),
     )
+    if limit is not None:
+        problem = LimitProblem(
+            **dict(problem), scope=limit.scope, limit=limit.limit, used=limit.used, reset=limit.reset
+        )
     return JSONResponse(
-        problem.model_dump(), status_code=status.value, media_type=MEDIA_TYPE, headers=dict(headers or {})
+        problem.model_dump(mode="json"),
+        status_code=status.value,
+        media_type=MEDIA_TYPE,
+        headers=dict(headers or {}),
     )
 
 
@@ -122,16 +156,43 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 async def _on_groundwork_error(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, GroundworkError)  # noqa: S101 - narrows the type
+    return error_response(request, exc)
+
+
+def error_response(request: Request, exc: GroundworkError) -> JSONResponse:
+    """The problem that the error is, which is logged if it is ours."""
     status, code, detail = classify(exc)
     headers = {}
     if isinstance(exc, OverloadedError):
         log.warning("request_shed", code=code, reason=str(exc))  # one line: there may be thousands
         headers = {"Retry-After": str(math.ceil(exc.retry_after_s))}
+    elif isinstance(exc, LimitExceededError):
+        return _limit_exceeded(request, exc)
+    elif isinstance(exc, UnauthenticatedError):
+        headers = {"WWW-Authenticate": _challenge(exc)}
     elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         # A model's failure was logged where it happened; its traceback may hold what the model was asked.
         log.error("request_failed", code=code, exc_info=None if isinstance(exc, ModelError) else exc)
         headers = {"Retry-After": RETRY_AFTER_S}
     return problem_response(request, status, code=code, detail=detail, headers=headers)
+
+
+def _limit_exceeded(request: Request, exc: LimitExceededError) -> JSONResponse:
+    status, code, detail = classify(exc)
+    wait_s = LATER_S if exc.reset is None else (exc.reset - datetime.now(UTC)).total_seconds()
+    return problem_response(
+        request,
+        status,
+        code=code,
+        detail=detail,
+        headers={"Retry-After": str(max(math.ceil(wait_s), 1))},
+        limit=exc,
+    )
+
+
+def _challenge(exc: UnauthenticatedError) -> str:
+    """As RFC 6750 (Bearer Token Usage), 3: no error code for a caller who showed nothing."""
+    return f'{CHALLENGE}, error="invalid_token"' if exc.was_refused else CHALLENGE
 
 
 async def _on_validation_error(request: Request, exc: Exception) -> JSONResponse:
@@ -169,7 +230,17 @@ async def _on_http_exception(request: Request, exc: Exception) -> JSONResponse:
     status = HTTPStatus(exc.status_code)
     code = status.name.lower()
     detail = exc.detail if exc.detail != status.phrase else status.description or status.phrase
-    return problem_response(request, status, code=code, detail=printable(detail), headers=exc.headers)
+    headers = exc.headers
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"Allow": ", ".join(_allowed_methods(request))}
+    return problem_response(request, status, code=code, detail=printable(detail), headers=headers)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """All that the path takes; the framework names those of its first route only."""
+    routes = iter_route_contexts(request.app.routes)
+    matching = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return sorted({method for route in matching for method in route.methods or ()})
 
 
 async def _on_timeout(request: Request, exc: Exception) -> JSONResponse:

@@ -10,16 +10,25 @@ import structlog
 from langchain_core.documents.compressor import BaseDocumentCompressor
 
 from app import maintenance
+from app.access.api_keys import ApiKeys
+from app.access.authenticate import Authenticator, open_authenticator
 from app.access.identity import Identity
+from app.access.tenants import Tenants
 from app.answering import Answerer
+from app.audit import Audit
 from app.ingestion.events import following_bucket
 from app.ingestion.handler import IngestHandler
 from app.ingestion.parsers import open_parser
 from app.ingestion.policy import default_policy
 from app.ingestion.queue import INGEST, IngestionQueue
 from app.ingestion.uploads import Uploads
+from app.limits.admission import Limits
+from app.limits.choice import choose_limits, has_limits
 from app.maintenance import MAINTAIN, MaintenanceHandler
 from app.model_options import model_options
+from app.privacy import sweep
+from app.privacy.parts import Privacy
+from app.retention import Retention
 from app.secrets import LiveSettings, refreshing
 from app.settings import Settings
 from app.spaces import Spaces, following
@@ -57,12 +66,18 @@ class Services:
     logins: DatabaseLogins
     database: Database
     default_identity: Identity
+    authenticator: Authenticator
+    keys: ApiKeys
+    tenants: Tenants
+    limits: Limits
+    audit: Audit
     spaces: Spaces
     reranker: BaseDocumentCompressor | None
     answerer: Answerer
     queue: IngestionQueue
     uploads: Uploads
     artifacts: Artifacts
+    privacy: Privacy
     feedback: FeedbackCollector
 
     @property
@@ -101,6 +116,8 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             open_database(logins, app_connections=settings.db_connections)
         )
         policy = default_policy(settings)
+        artifacts = _artifacts(settings)
+        privacy = Privacy.of(settings, database, artifacts)
         spaces = Spaces(
             database,
             parser=await stack.enter_async_context(open_parser(settings)),
@@ -113,6 +130,7 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             log.warning("embedding_model_is_not_active", active=active, configured=settings.embedding_model)
         await stack.enter_async_context(following(spaces))
         identity = await _default_identity(database)
+        keys = ApiKeys(database, pepper=settings.api_key_pepper)
         reranker = await asyncio.to_thread(models.reranker, settings.rerank_model)
         context = AnswerContext(
             scope=identity.scope(),
@@ -123,10 +141,11 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             context_tokens=settings.context_tokens,
             relevance_floor=settings.relevance_floor,
             guardrail=await asyncio.to_thread(models.guardrail),
+            suppressed=tuple(settings.suppress.split("|")),
         )
-        queue = IngestionQueue(database)
+        queue = IngestionQueue(database, limited=has_limits(settings))
         if settings.role != "api":
-            handlers = _handlers(settings, database, spaces, policy)
+            handlers = {**_handlers(settings, database, spaces, policy), **privacy.handlers()}
             await stack.enter_async_context(_working(settings, database, logins, handlers))
             await stack.enter_async_context(following_bucket(settings, queue, identity.writer()))
         yield Services(
@@ -134,9 +153,16 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             logins=logins,
             database=database,
             default_identity=identity,
+            authenticator=await stack.enter_async_context(
+                open_authenticator(settings, database, keys, everyone=identity)
+            ),
+            keys=keys,
+            tenants=Tenants(database, default_id=identity.tenant_id),
+            limits=choose_limits(settings, database),
+            audit=Audit(database),
             spaces=spaces,
             reranker=reranker,
-            answerer=_answerer(settings, database, context, spaces),
+            answerer=_answerer(settings, database, context, spaces, privacy),
             queue=queue,
             uploads=Uploads(
                 database,
@@ -144,7 +170,8 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
                 bucket=settings.documents_bucket,
                 max_bytes=settings.max_s3_object_mb * MB,
             ),
-            artifacts=_artifacts(settings),
+            artifacts=artifacts,
+            privacy=privacy,
             feedback=FeedbackCollector(database),
         )
 
@@ -171,11 +198,13 @@ def _handlers(
             policy,
             bucket=settings.documents_bucket,
             max_object_bytes=settings.max_s3_object_mb * MB,
+            limited=has_limits(settings),
         ),
         MAINTAIN: MaintenanceHandler(
             database,
             keep_versions=settings.keep_versions,
             keep_jobs=timedelta(days=settings.keep_jobs_days),
+            retention=Retention.of(settings),
         ),
     }
 
@@ -190,7 +219,7 @@ async def _working(
             handlers,
             slots=settings.worker_slots,
             wake=wake,
-            schedules=[maintenance.SCHEDULE],
+            schedules=[maintenance.SCHEDULE, sweep.SCHEDULE],
             lease=timedelta(seconds=settings.job_lease_s),
         )
         async with running(worker):
@@ -222,11 +251,15 @@ async def prepare_schema(logins: DatabaseLogins, embedding: EmbeddingModel) -> N
         await reindex_words(database)
 
 
-def _answerer(settings: Settings, database: Database, context: AnswerContext, spaces: Spaces) -> Answerer:
+def _answerer(
+    settings: Settings, database: Database, context: AnswerContext, spaces: Spaces, privacy: Privacy
+) -> Answerer:
     return Answerer(
         database,
         build_answer_graph(),
         context,
+        questions=privacy.questions,
+        keys=privacy.keys,
         embedding_model=lambda: spaces.current.model.name,
         top_k=settings.top_k,
         timeout_s=settings.request_timeout_s,

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, SecretStr, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SecretStr,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.addresses import DEFAULT_DATABASE, DatabaseLogins, postgres_url, url_of_secret
@@ -12,7 +19,16 @@ from rag.aws.secrets import SecretReader, is_reference
 from rag.chunking import ChunkStrategy
 from rag.errors import InvalidInputError
 from rag.privacy import PrivacyMode
+from rag.privacy.questions import QuestionMode
 from rag.prompts import ANSWER_PROMPT
+
+LONGEST = 36_500  # days
+# None is for ever; written as a word, because an empty value stands for the default.
+OR_FOREVER = BeforeValidator(lambda value: None if value == "forever" else value)
+
+# Whole origins: no path, no pattern, and not `null`, which every sandboxed page is.
+_ORIGIN = r"https?://[^\s,/*?#@]+"
+ORIGINS = rf"^{_ORIGIN}(,\s*{_ORIGIN})*$"
 
 
 class Settings(BaseSettings):
@@ -41,7 +57,21 @@ class Settings(BaseSettings):
     role: Literal["api", "worker", "all"] = "all"
     worker_slots: Annotated[int, Field(ge=1, le=64)] = 2
     job_lease_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
-    auth_mode: Literal["none"] | None = None
+    auth_mode: Annotated[str, Field(pattern=r"^(none|api_key|oidc|api_key,oidc|oidc,api_key)$")] | None = None
+    api_key_pepper: Annotated[SecretStr, Field(min_length=32)] | None = None
+    oidc_issuer: str | None = None
+    oidc_jwks_url: str | None = None
+    oidc_audience: str | None = None
+    oidc_client_ids: str | None = None
+    oidc_groups_claim: str = "groups"
+    oidc_tenant_claim: str | None = None
+    oidc_role_claim: str | None = None
+    oidc_keys_max_age_s: Annotated[float, Field(ge=60, le=86400)] = 3600.0
+    rate_limits: Literal["auto", "on", "off"] = "auto"
+    cors_origins: Annotated[str, Field(pattern=ORIGINS)] | None = None
+    docs: bool | None = None
+    hsts_s: Annotated[int, Field(ge=0)] = 0
+    request_read_timeout_s: Annotated[float, Field(gt=0)] = 20.0
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "console", "json"] = "auto"
 
@@ -85,6 +115,7 @@ class Settings(BaseSettings):
     top_k: Annotated[int, Field(ge=1, le=50)] = 8
     context_tokens: Annotated[int, Field(ge=256)] = 4000
     relevance_floor: Annotated[float, Field(ge=-1, le=1)] = 0.15
+    suppress: str = ""
     request_timeout_s: Annotated[float, Field(gt=0)] = 60.0
     chunk_strategy: ChunkStrategy = ChunkStrategy.AUTO
     personal_data: PrivacyMode = PrivacyMode.OFF
@@ -101,10 +132,23 @@ class Settings(BaseSettings):
     artifacts_kms_key: str | None = None
     max_upload_mb: Annotated[int, Field(ge=1, le=1024)] = 50
     store_text: bool = True
+    question_personal_data: QuestionMode = QuestionMode.OFF
+    field_encryption: Literal["off", "local", "kms"] = "off"
+    field_encryption_key: SecretStr | None = None
+    field_encryption_kms_key: str | None = None
     keep_versions: Annotated[int, Field(ge=1)] = 3
     keep_jobs_days: Annotated[int, Field(ge=1)] = 30
+    keep_conversations_days: Annotated[Annotated[int, Field(ge=1, le=LONGEST)] | None, OR_FOREVER] = 365
+    keep_traces_days: Annotated[Annotated[int, Field(ge=1, le=LONGEST)] | None, OR_FOREVER] = 90
+    keep_usage_days: Annotated[Annotated[int, Field(ge=62, le=LONGEST)] | None, OR_FOREVER] = 760
+    keep_audit_days: Annotated[Annotated[int, Field(ge=30, le=LONGEST)] | None, OR_FOREVER] = 365
 
     _references: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def auth_modes(self) -> frozenset[str]:
+        """How callers say who they are; empty where nobody has to."""
+        return frozenset((self.auth_mode or "none").split(",")) - {"none"}
 
     @property
     def references(self) -> Mapping[str, str]:
@@ -128,9 +172,33 @@ class Settings(BaseSettings):
         return settings
 
     @model_validator(mode="after")
+    def _other_origins_need_authentication(self) -> Self:
+        if self.cors_origins and self.auth_mode is None:
+            raise ValueError("CORS_ORIGINS needs AUTH_MODE: without it, no page of another origin may call")
+        return self
+
+    @model_validator(mode="after")
     def _overlap_is_smaller(self) -> Self:
         if self.chunk_overlap_tokens * 2 > self.chunk_tokens:
             raise ValueError("CHUNK_OVERLAP_TOKENS must be at most half of CHUNK_TOKENS")
+        return self
+
+    @model_validator(mode="after")
+    def _authentication_is_complete(self) -> Self:
+        if "api_key" in self.auth_modes and self.api_key_pepper is None:
+            raise ValueError("AUTH_MODE=api_key needs API_KEY_PEPPER")
+        if "oidc" in self.auth_modes and not (
+            self.oidc_issuer and (self.oidc_audience or self.oidc_client_ids)
+        ):
+            raise ValueError("AUTH_MODE=oidc needs OIDC_ISSUER, and OIDC_AUDIENCE or OIDC_CLIENT_IDS")
+        return self
+
+    @model_validator(mode="after")
+    def _encryption_has_a_key(self) -> Self:
+        if self.field_encryption == "local" and self.field_encryption_key is None:
+            raise ValueError("FIELD_ENCRYPTION=local needs FIELD_ENCRYPTION_KEY")
+        if self.field_encryption == "kms" and self.field_encryption_kms_key is None:
+            raise ValueError("FIELD_ENCRYPTION=kms needs FIELD_ENCRYPTION_KMS_KEY")
         return self
 
     @model_validator(mode="after")

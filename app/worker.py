@@ -27,6 +27,7 @@ from rag.errors import (
     ConflictError,
     GroundworkError,
     InvalidInputError,
+    LimitExceededError,
     NotFoundError,
     QuarantinedError,
 )
@@ -39,7 +40,7 @@ CLOCK_S = 10.0  # between two looks at the schedules and at lost workers
 FIRST_BACKOFF_S = 5.0
 LONGEST_BACKOFF_S = 600.0
 # They come again however often the job is tried.
-PERMANENT = (InvalidInputError, ConflictError, NotFoundError)
+PERMANENT = (InvalidInputError, ConflictError, NotFoundError, LimitExceededError)
 
 Report = Callable[[Mapping[str, Any]], Awaitable[None]]
 

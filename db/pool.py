@@ -13,12 +13,13 @@ from asyncpg.pool import PoolConnectionProxy
 from pgvector.asyncpg import register_vector
 
 from db.addresses import DatabaseLogins, Login
-from rag.errors import UnavailableError
+from rag.errors import NotFoundError, UnavailableError
 
 # A string: asyncpg's classes take type arguments in their stubs only.
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 SET_TENANT = "SELECT set_config('app.tenant_id', $1, true)"
+IS_THERE = "SELECT EXISTS (SELECT FROM tenants WHERE id = $1)"
 
 # They ride in the start-up packet, so that no query pays a round trip for them.
 SESSION_SETTINGS = {
@@ -64,16 +65,40 @@ class Database:
 
         Raises:
             UnavailableError: The database can't be reached.
+            NotFoundError: The tenant was deleted, and a row could not be written for it.
         """
-        async with _translated(), self._app.acquire() as connection, connection.transaction():
-            await connection.execute(SET_TENANT, str(tenant_id))
-            yield connection
+        async with _translated(), self._app.acquire() as connection:
+            try:
+                async with _as_tenant(connection, tenant_id):
+                    yield connection
+            except asyncpg.ForeignKeyViolationError as exc:
+                async with _as_tenant(connection, tenant_id):
+                    if await connection.fetchval(IS_THERE, tenant_id):
+                        raise
+                raise NotFoundError("the tenant was deleted") from exc
 
     @asynccontextmanager
     async def system(self) -> AsyncIterator[Connection]:
         """A transaction as `system`: sees all tenants, but just the tables that its policies name."""
         async with _translated(), self._system.acquire() as connection, connection.transaction():
             yield connection
+
+    async def call(self, statement: str, *arguments: object) -> "list[asyncpg.Record]":
+        """The rows of a statement that is a transaction of its own: one round trip as `app`.
+
+        It sees rows only where it calls a function that sets the tenant.
+
+        Raises:
+            UnavailableError: The database can't be reached.
+            NotFoundError: The tenant was deleted.
+        """
+        async with _translated(), self._app.acquire() as connection:
+            try:
+                return await connection.fetch(statement, *arguments)
+            except asyncpg.ForeignKeyViolationError as exc:
+                if not (exc.constraint_name or "").endswith("_tenant_id_fkey"):
+                    raise
+                raise NotFoundError("the tenant was deleted") from exc
 
     async def ping(self) -> None:
         """Ask for one row as `app`.
@@ -83,6 +108,13 @@ class Database:
         """
         async with _translated(), self._app.acquire() as connection:
             await connection.fetchval("SELECT 1")
+
+
+@asynccontextmanager
+async def _as_tenant(connection: Connection, tenant_id: UUID) -> AsyncIterator[None]:
+    async with connection.transaction():
+        await connection.execute(SET_TENANT, str(tenant_id))
+        yield
 
 
 @asynccontextmanager
@@ -144,7 +176,7 @@ async def open_database(logins: DatabaseLogins, *, app_connections: int = 10) ->
     """
     async with AsyncExitStack() as stack:
         app = await _open_pool(logins.app, stack, size=app_connections)
-        system = await _open_pool(logins.system, stack, size=2)  # a few look-ups at start-up
+        system = await _open_pool(logins.system, stack, size=4)  # who asks, and the queue
         yield Database(app, system)
 
 

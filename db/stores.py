@@ -6,7 +6,17 @@ from dataclasses import asdict
 from uuid import UUID
 
 from db.pool import Connection, Database
-from db.repositories import candidates, job_files, jobs, search, search_index, sources, spaces, tenants
+from db.repositories import (
+    candidates,
+    job_files,
+    jobs,
+    limits,
+    search,
+    search_index,
+    sources,
+    spaces,
+    tenants,
+)
 from db.repositories.jobs import Claim, JobState
 from db.repositories.search_index import ChunkWords
 from db.repositories.spaces import Space
@@ -53,12 +63,16 @@ class PostgresSourceStore:
         space: The embedding space that vectors belong to; versions are written only while it is active.
         claim: The job whose work it is. What is written then counts only while the job is still the worker's,
             and ends it as succeeded, in the same transaction.
+        limited: Whether a tenant may have only so many documents and bytes as its plan says.
     """
 
-    def __init__(self, database: Database, space: Space, claim: Claim | None = None) -> None:
+    def __init__(
+        self, database: Database, space: Space, claim: Claim | None = None, *, limited: bool = False
+    ) -> None:
         self._database = database
         self._space = space
         self._claim = claim
+        self._limited = limited
 
     async def find(self, writer: Writer, source_document_id: str) -> StoredSource | None:
         async with self._database.tenant(writer.tenant_id) as connection:
@@ -94,6 +108,8 @@ class PostgresSourceStore:
                 text_digests=new.text_digests,
             )
             await search_index.add_words(connection, tenant_id, source_id, _chunk_words(new, numbers))
+            if self._limited:
+                await limits.check_room(connection, tenant_id, with_waiting=False)
             await tenants.advance_corpus_version(connection, tenant_id)
             ingested = Ingested(
                 source_id, stored.version, len(new.chunks), unchanged=False, warnings=new.warnings

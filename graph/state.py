@@ -26,6 +26,7 @@ class AnswerContext:
         chat_models: A fallback chain, first choice first.
         prompt: Tells the model how to answer.
         guardrail: Judges question and answer; None lets all pass.
+        suppressed: Phrases that no sentence of an answer may hold.
         hold_back: Whether nothing is released before the model has finished, for callers who don't see an
             answer grow; then another model can still take over.
         context_tokens: Token budget of the sources in the prompt.
@@ -40,6 +41,7 @@ class AnswerContext:
     context_tokens: int
     relevance_floor: float
     guardrail: Guardrail | None = None
+    suppressed: tuple[str, ...] = ()
     hold_back: bool = False
 
 

@@ -33,6 +33,10 @@ class Artifacts(Protocol):
         """
         ...
 
+    async def delete(self, name: str) -> None:
+        """Delete the file with all its versions, if it is there."""
+        ...
+
     async def names(self, prefix: str = "") -> list[str]:
         """All names that begin with `prefix`, in alphabetical order."""
         ...
@@ -53,6 +57,11 @@ class LocalArtifacts:
         path = self._folder / check_name(name)
         with _disk_errors(name):
             return await asyncio.to_thread(path.read_bytes)
+
+    async def delete(self, name: str) -> None:
+        path = self._folder / check_name(name)
+        with _disk_errors(name):
+            await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def names(self, prefix: str = "") -> list[str]:
         return await asyncio.to_thread(self._names, prefix)
@@ -98,6 +107,22 @@ class S3Artifacts:
                 return data
 
         return await asyncio.to_thread(get)
+
+    async def delete(self, name: str) -> None:
+        check_name(name)
+
+        def delete() -> None:
+            with aws_errors(self._uri(name)):
+                pages = self._client().get_paginator("list_object_versions").paginate
+                # A prefix: other names may begin with this one.
+                for page in pages(Bucket=self._bucket, Prefix=name):
+                    for item in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                        if item["Key"] == name:
+                            self._client().delete_object(
+                                Bucket=self._bucket, Key=name, VersionId=item["VersionId"]
+                            )
+
+        await asyncio.to_thread(delete)
 
     async def names(self, prefix: str = "") -> list[str]:
         def listed() -> list[str]:

@@ -127,10 +127,15 @@ class ChunkSearch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who ingests: the tenant, and the groups that open sources with an access list."""
+    """Who ingests: the tenant, and the groups that open sources with an access list.
+
+    Attributes:
+        subject: By whom their jobs are known to be theirs; None for an anonymous caller, or none at all.
+    """
 
     tenant_id: UUID
     groups: tuple[str, ...] = ()
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,15 @@
 import re
 from collections.abc import AsyncIterator, Sequence
 
+import structlog
+
 from rag.cite import VerifiedSentence, verify_sentence
 from rag.ports import Passage
 from rag.prompt import NO_ANSWER
+from rag.safety import OutputChecks, checked
 from rag.sentences import sentence_spans
+
+log = structlog.get_logger(__name__)
 
 # A marker after the full stop belongs to the sentence before it.
 LEADING_MARKERS = re.compile(r"(?:\s*\[\d{1,4}(?:\s*,\s*\d{1,4})*\])+")
@@ -47,19 +52,25 @@ def _sentence_ends(text: str) -> list[int]:
 
 
 async def verified_sentences(
-    pieces: AsyncIterator[str], sources: Sequence[Passage]
+    pieces: AsyncIterator[str], sources: Sequence[Passage], checks: OutputChecks
 ) -> AsyncIterator[VerifiedSentence]:
     """Checked sentences as soon as they are complete, held back until the first that a source supports.
 
     An answer of which no citation holds yields nothing: it was not grounded, or the model declined.
-    The texts concatenated are the answer; that of a sentence without support is empty.
+    The texts concatenated are the answer; that of a sentence without support is empty, and so is that of one
+    which the checks keep back.
     """
     held: list[VerifiedSentence] = []
     released = False
+    answer = ""
     async for sentence in _whole_sentences(pieces):
         if sentence.strip() == NO_ANSWER:
             continue
-        held.append(verify_sentence(sentence, sources))
+        verified, refusal = checked(verify_sentence(sentence, sources), sources, checks, before=answer)
+        if refusal:
+            log.warning("sentence_kept_back", reason=refusal.value)
+        answer += verified.text
+        held.append(verified)
         released = released or bool(held[-1].citations)
         if released:
             for ready in held:

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from app.audit import script_identity
 from app.ingestion.queue import Upload
 from app.ingestion.sync import IN_FLIGHT, Synced, Synchronizer, parts_of, synced
 from app.problems import printable
@@ -253,11 +254,14 @@ async def quarantine(arguments: argparse.Namespace, output: Output) -> int:
     summary = Summary()
     async with services_for(works=bool(arguments.release)) as services:
         tenant_id = services.default_identity.tenant_id
+        identity = script_identity(services.default_identity)
+        note = services.audit.note(identity, "job.release", object_type="job")
         for job_id in arguments.release:
-            await services.queue.retry(tenant_id, job_id, released=True)
+            await services.queue.retry(tenant_id, job_id, released=True, note=note)
         await _follow(services, arguments.release, summary)
+        note = services.audit.note(identity, "job.delete", object_type="job")
         for job_id in arguments.delete:
-            await services.queue.delete(tenant_id, job_id)
+            await services.queue.delete(tenant_id, job_id, note=note)
         jobs = await services.queue.page(tenant_id, limit=SHOWN, states=[JobState.QUARANTINED])
     data = {**summary.as_json(), "quarantined": [asdict(job) for job in jobs]}
     output.show(_quarantine_lines(summary, jobs), data)
@@ -292,6 +296,14 @@ async def policy(arguments: argparse.Namespace, output: Output) -> int:
             if arguments.set is not None:
                 chosen = arguments.set.model_dump(mode="json", exclude_none=True)
                 await tenants.set_ingestion(connection, tenant_id, chosen)
+                await services.audit.record(
+                    script_identity(services.default_identity),
+                    "tenant.set_ingestion",
+                    object_type="tenant",
+                    object_id=tenant_id,
+                    details=chosen,
+                    connection=connection,
+                )
             stored = await tenants.ingestion(connection, tenant_id)
     output.show((f"{name}: {value}" for name, value in stored.items()), stored)
     return 0

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from app.audit import script_identity
 from app.services import Services, open_services
 from app.settings import Settings
 from db.repositories import tenants
@@ -100,6 +101,14 @@ async def apply(services: Services, scope: SearchScope, fusion: Fusion) -> None:
     async with services.database.tenant(scope.tenant_id) as connection:
         own = await tenants.retrieval(connection, scope.tenant_id)
         await tenants.set_retrieval(connection, scope.tenant_id, own | chosen)
+        await services.audit.record(
+            script_identity(services.default_identity),
+            "tenant.set_retrieval",
+            object_type="tenant",
+            object_id=scope.tenant_id,
+            details=chosen,
+            connection=connection,
+        )
 
 
 def describe(fusion: Fusion) -> str:

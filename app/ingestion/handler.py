@@ -17,7 +17,7 @@ from app.worker import Report
 from db.pool import Database
 from db.repositories import job_files, sources, tenants
 from db.repositories.jobs import Claim
-from db.repositories.usage import RequestKind
+from db.repositories.usage import Origin, RequestKind
 from db.stores import PostgresSourceStore
 from rag.errors import InvalidInputError, NotFoundError, UnavailableError
 from rag.ingest import IncomingFile, IngestionPolicy
@@ -36,6 +36,7 @@ class IngestHandler:
         policy: For tenants without settings of their own.
         bucket: Where files are that are named by their key; None if there is no such bucket.
         max_object_bytes: Larger ones of these are refused.
+        limited: Whether a tenant may have only so many documents and bytes as its plan says.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class IngestHandler:
         *,
         bucket: str | None,
         max_object_bytes: int,
+        limited: bool = False,
     ) -> None:
+        self._limited = limited
         self._policy = policy
         self._bucket = bucket
         self._max_object_bytes = max_object_bytes
@@ -68,12 +71,12 @@ class IngestHandler:
     async def _ingest(self, claim: Claim, order: IngestOrder, path: Path, report: Report) -> None:
         current = self._spaces.current
         content = await asyncio.to_thread(path.read_text, "utf-8") if order.is_text else path
-        async with metered(self._database, claim.tenant_id, RequestKind.INGEST):
+        async with metered(self._database, claim.tenant_id, RequestKind.INGEST, Origin(job_id=claim.id)):
             await current.ingestor.ingest(
                 Writer(claim.tenant_id, order.groups),
                 IncomingFile(content, order.labels, filename=order.filename, mime_type=order.mime_type),
                 policy=await self._policy_of(claim.tenant_id),
-                store=PostgresSourceStore(self._database, current.space, claim),
+                store=PostgresSourceStore(self._database, current.space, claim, limited=self._limited),
                 force=order.force,
                 released=order.released,
                 progress=report,

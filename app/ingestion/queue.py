@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Self
 from uuid import UUID
 
+from app.audit import Note, no_note
 from db.pool import Connection, Database
-from db.repositories import conversations, idempotency_keys, job_files, jobs, sources, tenants
+from db.repositories import conversations, idempotency_keys, job_files, jobs, limits, sources, tenants
 from db.repositories.jobs import Claim, Job, JobState, NewJob
 from rag.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from rag.ports import SourceLabels, Writer
@@ -76,10 +77,16 @@ class IdempotencyKey:
 
 
 class IngestionQueue:
-    """Ingestion jobs of all tenants, seen from the API and from scripts."""
+    """Ingestion jobs of all tenants, seen from the API and from scripts.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: Where the queue is.
+        limited: Whether a tenant may have only so many documents and bytes as its plan says.
+    """
+
+    def __init__(self, database: Database, *, limited: bool = False) -> None:
         self._database = database
+        self._limited = limited
 
     async def submit(
         self,
@@ -88,22 +95,28 @@ class IngestionQueue:
         *,
         force: bool = False,
         idempotency: IdempotencyKey | None = None,
+        note: Note = no_note,
     ) -> list[Job]:
         """Queue a job for each upload, all or none. The same request under the same key gives the same jobs.
 
         Raises:
             UnavailableError: The database can't be reached, or too much waits already.
             ConflictError: The idempotency key was used for another request.
+            LimitExceededError: The tenant has no room for the documents.
         """
         async with self._database.tenant(writer.tenant_id) as connection:
             if idempotency is not None:
                 earlier = await _jobs_of_key(connection, writer.tenant_id, idempotency)
                 if earlier is not None:
+                    await note(connection, *(job.id for job in earlier))
                     return earlier
             await _check_room(connection, writer.tenant_id, len(uploads))
             job_ids = [await _add(connection, writer, upload, force=force) for upload in uploads]
+            if self._limited:
+                await limits.check_room(connection, writer.tenant_id, with_waiting=True)
             if idempotency is not None:
                 await idempotency_keys.fill(connection, writer.tenant_id, idempotency.key, job_ids)
+            await note(connection, *job_ids)
             return [await _get(connection, job_id) for job_id in job_ids]
 
     async def wait(self, tenant_id: UUID, found: Sequence[Job], *, seconds: float) -> list[Job]:
@@ -126,10 +139,10 @@ class IngestionQueue:
             (job,) = await self.wait(tenant_id, [job], seconds=60)
         return job
 
-    async def get(self, tenant_id: UUID, job_id: UUID) -> Job:
-        """Raises: NotFoundError when the tenant has no such job."""
+    async def get(self, tenant_id: UUID, job_id: UUID, *, viewer: Writer | None = None) -> Job:
+        """Raises: NotFoundError when the tenant has no such job, or the viewer may not see it."""
         async with self._database.tenant(tenant_id) as connection:
-            return await _get(connection, job_id)
+            return await _get(connection, job_id, viewer)
 
     async def page(
         self,
@@ -139,8 +152,9 @@ class IngestionQueue:
         before: int | None = None,
         states: Sequence[JobState] | None = None,
         source_document_id: str | None = None,
+        viewer: Writer | None = None,
     ) -> list[Job]:
-        """Jobs, newest first, from behind the number `before`."""
+        """Jobs, newest first, from behind the number `before`; with a viewer, only those they may see."""
         async with self._database.tenant(tenant_id) as connection:
             return await jobs.page(
                 connection,
@@ -150,6 +164,7 @@ class IngestionQueue:
                 before=before,
                 states=states,
                 source_document_id=source_document_id,
+                viewer=viewer,
             )
 
     async def counts(self, tenant_id: UUID) -> dict[JobState, int]:
@@ -157,7 +172,9 @@ class IngestionQueue:
         async with self._database.tenant(tenant_id) as connection:
             return await jobs.counts(connection, tenant_id, kinds=[INGEST])
 
-    async def cancel(self, tenant_id: UUID, job_id: UUID) -> Job:
+    async def cancel(
+        self, tenant_id: UUID, job_id: UUID, *, viewer: Writer | None = None, note: Note = no_note
+    ) -> Job:
         """Stop a job that has not ended. What it has done already is not kept.
 
         Raises:
@@ -165,47 +182,67 @@ class IngestionQueue:
             ConflictError: It has ended.
         """
         async with self._database.tenant(tenant_id) as connection:
-            await _get(connection, job_id)
+            await _get(connection, job_id, viewer)
             if not await jobs.cancel(connection, job_id, reason="cancelled on request"):
                 job = await _get(connection, job_id)
                 raise ConflictError(f"the job has ended: it is {job.state.value}")
+            await note(connection, job_id)
             return await _get(connection, job_id)
 
-    async def retry(self, tenant_id: UUID, job_id: UUID, *, released: bool = False) -> Job:
+    async def retry(
+        self,
+        tenant_id: UUID,
+        job_id: UUID,
+        *,
+        released: bool = False,
+        viewer: Writer | None = None,
+        note: Note = no_note,
+    ) -> Job:
         """Queue a job anew that failed or was cancelled or quarantined.
 
         Args:
             tenant_id: Whose job it is.
             job_id: The job.
             released: The quality gate lets the document pass this time.
+            viewer: On whose behalf; None for somebody who may see every job.
+            note: Enters it in the audit log.
 
         Raises:
-            NotFoundError: The tenant has no such job.
+            NotFoundError: The tenant has no such job, or the viewer may not see it.
             ConflictError: It waits, runs or has succeeded.
         """
         changes = {"released": True} if released else {}
         async with self._database.tenant(tenant_id) as connection:
-            job = await _get(connection, job_id)
+            job = await _get(connection, job_id, viewer)
             if released and job.state is not JobState.QUARANTINED:
                 raise ConflictError(f"only a quarantined document can be released: it is {job.state.value}")
             if not await jobs.retry(connection, job_id, payload=changes):
                 raise ConflictError(f"the job can't be tried again: it is {job.state.value}")
+            await note(connection, job_id)
             return await _get(connection, job_id)
 
-    async def delete(self, tenant_id: UUID, job_id: UUID) -> None:
+    async def delete(
+        self, tenant_id: UUID, job_id: UUID, *, viewer: Writer | None = None, note: Note = no_note
+    ) -> None:
         """Stop a job if it has not ended, and forget it with its file.
 
         Raises:
             NotFoundError: The tenant has no such job.
         """
         async with self._database.tenant(tenant_id) as connection:
-            await _get(connection, job_id)
+            await _get(connection, job_id, viewer)
             await jobs.cancel(connection, job_id, reason="deleted")
             await jobs.delete(connection, job_id)
+            await note(connection, job_id)
 
 
 async def delete_document(
-    database: Database, tenant_id: UUID, groups: tuple[str, ...], document_id: UUID
+    database: Database,
+    tenant_id: UUID,
+    groups: tuple[str, ...],
+    document_id: UUID,
+    *,
+    note: Note = no_note,
 ) -> None:
     """Delete a source with all that was made of it or is being made, and blank its quotes in stored answers.
 
@@ -222,6 +259,7 @@ async def delete_document(
         )
         if not await delete_source(connection, tenant_id, groups, document_id):
             raise NotFoundError(f"there is no document {document_id}")
+        await note(connection, document_id)
 
 
 async def delete_source(
@@ -244,7 +282,10 @@ async def _jobs_of_key(
         return None
     if known.request_sha256 != idempotency.request_sha256:
         raise InvalidInputError("the Idempotency-Key was used for another request before")
-    return [job for job_id in known.job_ids if (job := await jobs.get(connection, job_id))]
+    found = [job for job_id in known.job_ids if (job := await jobs.get(connection, job_id))]
+    if len(found) < len(known.job_ids):
+        raise ConflictError("a job of the request that this Idempotency-Key stands for was deleted since")
+    return found
 
 
 async def _check_room(connection: Connection, tenant_id: UUID, more: int) -> None:
@@ -268,6 +309,7 @@ async def _add(connection: Connection, writer: Writer, upload: Upload, *, force:
         INGEST,
         asdict(order),
         source_document_id=upload.labels.source_document_id,
+        subject=writer.subject,
         priority=upload.priority,
     )
     job_id = await jobs.add(connection, writer.tenant_id, new)
@@ -276,9 +318,10 @@ async def _add(connection: Connection, writer: Writer, upload: Upload, *, force:
     return job_id
 
 
-async def _get(connection: Connection, job_id: UUID) -> Job:
+async def _get(connection: Connection, job_id: UUID, viewer: Writer | None = None) -> Job:
     job = await jobs.get(connection, job_id)
-    if job is None or job.kind != INGEST:
+    hidden = viewer is not None and not await jobs.is_visible(connection, job_id, viewer)
+    if job is None or job.kind != INGEST or hidden:
         raise NotFoundError(f"there is no job {job_id}")
     return job
 

@@ -14,7 +14,13 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from app.ingestion.queue import Parts, Upload, part_of
-from app.schemas.ingest import IngestKeyRequest, IngestLabels, IngestPrefixRequest, IngestTextRequest
+from app.schemas.ingest import (
+    IngestForm,
+    IngestKeyRequest,
+    IngestLabels,
+    IngestPrefixRequest,
+    IngestTextRequest,
+)
 from db.repositories.job_files import PART_BYTES
 from rag.errors import InvalidInputError, UnreadableFileError, UnsupportedTypeError
 from rag.ingest import check_name, text_name
@@ -155,7 +161,7 @@ async def _from_form(form: FormData) -> IngestRequest:
         raise InvalidInputError("the field `file` must be a file, with a file name")
     if not files:
         raise InvalidInputError("the form holds no file: send it as the field `file`")
-    body = _validated(IngestLabels, _form_fields(form))
+    body = _validated(IngestForm, _form_fields(form))
     if len(files) > 1 and (body.source_document_id or body.title):
         raise InvalidInputError("source_document_id and title name one document: send several files without")
     uploads = [await _upload(file, body) for file in files]

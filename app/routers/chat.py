@@ -1,12 +1,14 @@
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from fastapi.sse import EventSourceResponse
 from starlette.responses import Response
 
-from app.dependencies import IdentityDep, RequestIdDep, ServicesDep
+from app.access.identity import Identity
+from app.access.roles import Permission
+from app.dependencies import RequestIdDep, ServicesDep, requires
 from app.schemas.chat import ChatRequest, ChatResponse
 from app.streaming import HEADERS, stream_answer
 
@@ -15,11 +17,19 @@ router = APIRouter(tags=["chat"])
 CLIENT_CLOSED = 499  # nginx's number for it; HTTP has none
 WATCH_S = 0.5  # how long a model may work for a client that has gone
 
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["meta", "sources", "token", "citation", "done", "error"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["event", "data"],
+}
 STREAM_RESPONSE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The answer. With `stream: true`, events instead: `meta`, `sources`, then `token` and "
         "`citation` for each sentence, and `done` (the whole body) or `error`.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"itemSchema": EVENT}},
     }
 }
 
@@ -29,7 +39,7 @@ async def chat(
     request: Request,
     body: ChatRequest,
     services: ServicesDep,
-    identity: IdentityDep,
+    identity: Annotated[Identity, requires(Permission.CHAT)],
     request_id: RequestIdDep,
 ) -> ChatResponse | Response:
     """Answer a question from the documents, with citations that were checked."""

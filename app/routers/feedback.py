@@ -1,15 +1,23 @@
+from typing import Annotated
+
 from fastapi import APIRouter, status
 
-from app.dependencies import IdentityDep, ServicesDep
+from app.access.identity import Identity
+from app.access.roles import Permission
+from app.audit import RequestAuditDep, audited
+from app.dependencies import ServicesDep, requires
 from app.schemas.feedback import FeedbackRequest, FeedbackResponse
 from feedback.collect import Rating
 
 router = APIRouter(tags=["feedback"])
 
 
-@router.post("/feedback", status_code=status.HTTP_201_CREATED)
+@router.post("/feedback", status_code=status.HTTP_201_CREATED, dependencies=[audited("feedback.give")])
 async def give_feedback(
-    body: FeedbackRequest, services: ServicesDep, identity: IdentityDep
+    body: FeedbackRequest,
+    services: ServicesDep,
+    identity: Annotated[Identity, requires(Permission.GIVE_FEEDBACK)],
+    audit: RequestAuditDep,
 ) -> FeedbackResponse:
     """Rate an answer of your own, by the request id that came with it."""
     rating = Rating(
@@ -20,5 +28,8 @@ async def give_feedback(
         correction=body.correction,
         metadata=dict(body.metadata),
     )
-    feedback_id = await services.feedback.collect(identity.tenant_id, rating, is_own=identity.owns)
+    feedback_id = await services.feedback.collect(
+        identity.tenant_id, rating, is_own=identity.on_behalf_of(body.user_id).owns
+    )
+    audit.about(feedback_id)
     return FeedbackResponse(feedback_id=feedback_id)

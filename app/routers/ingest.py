@@ -5,7 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response, status
 
-from app.dependencies import IdentityDep, ServicesDep
+from app.access.identity import Identity
+from app.access.roles import Permission
+from app.audit import RequestAuditDep, audited
+from app.dependencies import ServicesDep, requires
 from app.field_types import Name
 from app.ingestion.prefix import Below, list_below
 from app.ingestion.queue import IdempotencyKey
@@ -29,13 +32,16 @@ def ingest_router(*, max_upload_mb: int) -> APIRouter:
         responses={200: {"model": IngestJob | IngestJobs, "description": "Finished within `wait`."}},
         openapi_extra=REQUEST_BODY,
         max_body_size=max_upload_mb * MB,
+        dependencies=[audited("document.ingest", object_type="job")],
     )(ingest)
     router.include_router(uploads_router())
     router.get("")(list_jobs)
     router.get("/{job_id}")(get_job)
-    router.post("/{job_id}/cancel")(cancel_job)
-    router.post("/{job_id}/retry")(retry_job)
-    router.delete("/{job_id}", status_code=status.HTTP_204_NO_CONTENT)(delete_job)
+    router.post("/{job_id}/cancel", dependencies=[audited("job.cancel")])(cancel_job)
+    router.post("/{job_id}/retry", dependencies=[audited("job.retry")])(retry_job)
+    router.delete("/{job_id}", status_code=status.HTTP_204_NO_CONTENT, dependencies=[audited("job.delete")])(
+        delete_job
+    )
     return router
 
 
@@ -43,7 +49,8 @@ async def ingest(
     request: Request,
     response: Response,
     services: ServicesDep,
-    identity: IdentityDep,
+    identity: Annotated[Identity, requires(Permission.WRITE_DOCUMENTS)],
+    audit: RequestAuditDep,
     *,
     wait: Annotated[float, Query(ge=0, le=300)] = 0,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255, pattern=r"^[!-~]+$")] = None,
@@ -58,7 +65,7 @@ async def ingest(
         once = await _idempotency(idempotency_key, read)
         below = await _named(read, services)
         jobs = await services.queue.submit(
-            identity.writer(), below.uploads, force=read.force, idempotency=once
+            identity.writer(), below.uploads, force=read.force, idempotency=once, note=audit.enter
         )
     jobs = await services.queue.wait(identity.tenant_id, jobs, seconds=wait)
     if all(job.state.is_final for job in jobs):
@@ -92,20 +99,21 @@ async def _idempotency(key: str | None, read: IngestRequest) -> IdempotencyKey |
 
 async def list_jobs(
     services: ServicesDep,
-    identity: IdentityDep,
+    identity: Annotated[Identity, requires(Permission.READ_JOBS)],
     *,
     state: Annotated[list[JobState] | None, Query()] = None,
     source_document_id: Annotated[Name | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> JobPage:
-    """Jobs, newest first, of all states or of those named."""
+    """Jobs, newest first, of all states or of those named; your own, and those of documents open to you."""
     found = await services.queue.page(
         identity.tenant_id,
         limit=limit + 1,
         before=_position(cursor),
         states=state,
         source_document_id=source_document_id,
+        viewer=identity.writer(),
     )
     return JobPage(
         jobs=[JobStatus.model_validate(job) for job in found[:limit]],
@@ -121,21 +129,44 @@ def _position(cursor: str | None) -> int | None:
     return int(cursor)
 
 
-async def get_job(job_id: UUID, services: ServicesDep, identity: IdentityDep) -> JobStatus:
+async def get_job(
+    job_id: UUID, services: ServicesDep, identity: Annotated[Identity, requires(Permission.READ_JOBS)]
+) -> JobStatus:
     """How far a job is, and why it failed if it did."""
-    return JobStatus.model_validate(await services.queue.get(identity.tenant_id, job_id))
+    return JobStatus.model_validate(
+        await services.queue.get(identity.tenant_id, job_id, viewer=identity.writer())
+    )
 
 
-async def cancel_job(job_id: UUID, services: ServicesDep, identity: IdentityDep) -> JobStatus:
+async def cancel_job(
+    job_id: UUID,
+    services: ServicesDep,
+    identity: Annotated[Identity, requires(Permission.WRITE_DOCUMENTS)],
+    audit: RequestAuditDep,
+) -> JobStatus:
     """Stop a job that has not ended; nothing of it is kept."""
-    return JobStatus.model_validate(await services.queue.cancel(identity.tenant_id, job_id))
+    return JobStatus.model_validate(
+        await services.queue.cancel(identity.tenant_id, job_id, viewer=identity.writer(), note=audit.enter)
+    )
 
 
-async def retry_job(job_id: UUID, services: ServicesDep, identity: IdentityDep) -> JobStatus:
+async def retry_job(
+    job_id: UUID,
+    services: ServicesDep,
+    identity: Annotated[Identity, requires(Permission.WRITE_DOCUMENTS)],
+    audit: RequestAuditDep,
+) -> JobStatus:
     """Try a job again that failed, was cancelled or quarantined. Its file was kept."""
-    return JobStatus.model_validate(await services.queue.retry(identity.tenant_id, job_id))
+    return JobStatus.model_validate(
+        await services.queue.retry(identity.tenant_id, job_id, viewer=identity.writer(), note=audit.enter)
+    )
 
 
-async def delete_job(job_id: UUID, services: ServicesDep, identity: IdentityDep) -> None:
+async def delete_job(
+    job_id: UUID,
+    services: ServicesDep,
+    identity: Annotated[Identity, requires(Permission.WRITE_DOCUMENTS)],
+    audit: RequestAuditDep,
+) -> None:
     """Stop a job if it has not ended, and forget it with its file. A stored document stays."""
-    await services.queue.delete(identity.tenant_id, job_id)
+    await services.queue.delete(identity.tenant_id, job_id, viewer=identity.writer(), note=audit.enter)

@@ -1,11 +1,16 @@
 import time
+from typing import Annotated
 
 from fastapi import APIRouter
 
-from app.dependencies import IdentityDep, RequestIdDep, ServicesDep
+from app.access.identity import Identity
+from app.access.roles import Permission
+from app.dependencies import RequestIdDep, ServicesDep, requires
 from app.metering import metered
 from app.schemas.search import Explanation, Plan, SearchRequest, SearchResponse, SearchResult
-from db.repositories.usage import RequestKind
+from app.services import Services
+from db.repositories import tenants
+from db.repositories.usage import Origin, RequestKind
 from rag.rerank import rerank, retrieval_depth
 
 router = APIRouter(tags=["search"])
@@ -13,20 +18,25 @@ router = APIRouter(tags=["search"])
 
 @router.post("/search")
 async def search(
-    body: SearchRequest, services: ServicesDep, identity: IdentityDep, request_id: RequestIdDep
+    body: SearchRequest,
+    services: ServicesDep,
+    identity: Annotated[Identity, requires(Permission.SEARCH)],
+    request_id: RequestIdDep,
 ) -> SearchResponse:
     """Find passages, each with its rank and score in every step. `explain` adds timings and the plan."""
     top_k = body.top_k or services.settings.top_k
-    async with metered(services.database, identity.tenant_id, RequestKind.SEARCH):
+    query = await _asked(services, identity, body.query)
+    origin = Origin(request_id=request_id, subject=identity.subject)
+    async with metered(services.database, identity.tenant_id, RequestKind.SEARCH, origin):
         found = await services.spaces.retrieve(
-            body.query,
+            query,
             body.filters.narrow(identity.scope()),
             strategy=body.strategy,
             top_k=retrieval_depth(services.reranker, top_k),
             vector=body.vector,
         )
         began = time.perf_counter()
-        ranked = await rerank(services.reranker, body.query, found.passages, top_k=top_k)
+        ranked = await rerank(services.reranker, query, found.passages, top_k=top_k)
     timings = {**found.timings_ms, "rerank": round((time.perf_counter() - began) * 1000, 2)}
     return SearchResponse(
         request_id=request_id,
@@ -36,3 +46,10 @@ async def search(
         if body.explain
         else None,
     )
+
+
+async def _asked(services: Services, identity: Identity, query: str) -> str:
+    """The query as models may see it."""
+    async with services.database.tenant(identity.tenant_id) as connection:
+        privacy = await tenants.privacy(connection, identity.tenant_id)
+    return (await services.privacy.questions.read(query, privacy.settings)).asked

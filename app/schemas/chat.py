@@ -10,6 +10,8 @@ from pydantic import (
 )
 
 from app.field_types import (
+    Flag,
+    IsNumber,
     Metadata,
     Query,
     Request,
@@ -25,9 +27,9 @@ class ChatRequest(Request):
     user_id: Annotated[Text, Field(min_length=1, max_length=256)] | None = None
     conversation_id: UUID | None = None
     filters: Filters = Filters()
-    top_k: Annotated[int, Field(ge=1, le=50)] | None = None
+    top_k: Annotated[int, Field(ge=1, le=50), IsNumber] | None = None
     strategy: Strategy = Strategy.AUTO
-    stream: bool = False
+    stream: Flag = False
     metadata: Metadata = Field(default={})
 
 

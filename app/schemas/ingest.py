@@ -12,6 +12,8 @@ from pydantic import (
 
 from app.field_types import (
     Acl,
+    Flag,
+    IsNumber,
     Metadata,
     Name,
     Request,
@@ -27,6 +29,12 @@ class IngestLabels(Request):
     uri: Annotated[Text, Field(max_length=4096)] | None = None
     metadata: Metadata | None = None
     acl: Acl | None = None
+    force_reindex: Flag = False
+
+
+class IngestForm(IngestLabels):
+    """Its fields are texts."""
+
     force_reindex: bool = False
 
 
@@ -51,7 +59,7 @@ class UploadRequest(IngestLabels):
     """A file that is to be sent straight to the bucket; its name is `filename` unless another is given."""
 
     filename: Name
-    byte_size: Annotated[int, Field(ge=1)]
+    byte_size: Annotated[int, Field(ge=1), IsNumber]
     mime_type: Annotated[str, Field(max_length=255, pattern=r"^[\w.+-]+/[\w.+-]+( *;[ -~]*)?$")] | None = None
 
 

@@ -11,6 +11,8 @@ from pydantic import (
 
 from app.field_types import (
     Component,
+    Flag,
+    IsNumber,
     Query,
     Request,
     not_all_zero,
@@ -24,14 +26,14 @@ from rag.retrieve import Strategy
 class SearchRequest(Request):
     query: Query
     filters: Filters = Filters()
-    top_k: Annotated[int, Field(ge=1, le=50)] | None = None
+    top_k: Annotated[int, Field(ge=1, le=50), IsNumber] | None = None
     strategy: Strategy = Strategy.AUTO
     vector: (
         Annotated[list[Component], Field(min_length=1, max_length=4000), AfterValidator(not_all_zero)] | None
     ) = Field(
         default=None, description="The query's vector, from the corpus' embedding model; spares computing it."
     )
-    explain: bool = False
+    explain: Flag = False
 
 
 class Ranks(BaseModel):

@@ -2,11 +2,7 @@
 
 from datetime import date
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-)
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class UsageSum(BaseModel):
@@ -31,10 +27,31 @@ class UsageSum(BaseModel):
     unpriced_calls: int
 
 
+class QuotaOut(BaseModel):
+    """How much of a quota is used or reserved now.
+
+    `name` says of what and how long: `tokens-month` is this calendar month's tokens (UTC), `storage` bytes.
+    `limit` and `left` are null where there is no limit, `reset` where time alone brings nothing back.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    limit: float | None
+    used: float
+    left: float | None
+    reset: AwareDatetime | None
+
+
 class UsageReport(BaseModel):
-    """The tenant's use of models from one day to another, both included."""
+    """The tenant's use of models from one day to another, both included, and its quotas as they are now.
+
+    `quotas` is empty where none are enforced.
+    """
 
     first: date = Field(serialization_alias="from")
     last: date = Field(serialization_alias="to")
     rows: list[UsageSum]
     totals: UsageSum
+    plan: str
+    quotas: list[QuotaOut]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from db.pool import Connection
+from rag.encryption.sealing import SEALED
 
 START = "INSERT INTO conversations (tenant_id, subject) VALUES ($1, $2) RETURNING id"
 START_ANONYMOUS = """
@@ -13,23 +14,26 @@ SELECT id, $1, 'anonymous:' || id FROM gen_random_uuid() AS id RETURNING id
 """
 SUBJECT = "SELECT subject FROM conversations WHERE id = $1"
 ADD_MESSAGE = """
-INSERT INTO messages (tenant_id, conversation_id, trace_id, role, content) VALUES ($1, $2, $3, $4, $5)
-RETURNING id
+INSERT INTO messages (id, tenant_id, conversation_id, trace_id, role, content) VALUES ($1, $2, $3, $4, $5, $6)
 """
 ADD_CITATION = """
 INSERT INTO message_citations (tenant_id, message_id, ordinal, citation_index, chunk_id, document_id,
                                statement, quote, start_char, end_char)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
-# An answer that cites a deleted document keeps its ids and loses the sentences that rest on it.
+# An answer that cites a deleted document keeps its ids and loses the sentences that rest on it; a sealed one,
+# in which these can't be found, loses all of them.
 STATEMENTS = """
 SELECT DISTINCT c.message_id, m.trace_id, c.statement, length(c.statement) AS size
 FROM message_citations c JOIN messages m ON m.id = c.message_id
 WHERE c.tenant_id = $1 AND c.document_id = $2 AND c.statement IS NOT NULL
 ORDER BY size DESC
 """
-BLANK_MESSAGE = "UPDATE messages SET content = replace(content, $2, '[removed]') WHERE id = $1"
-BLANK_TRACE = "UPDATE traces SET answer = replace(answer, $2, '[removed]') WHERE id = $1"
+BLANKED = f"""
+CASE WHEN starts_with({{text}}, '{SEALED}') THEN '[removed]' ELSE replace({{text}}, $2, '[removed]') END
+"""
+BLANK_MESSAGE = f"UPDATE messages SET content = {BLANKED.format(text='content')} WHERE id = $1"
+BLANK_TRACE = f"UPDATE traces SET answer = {BLANKED.format(text='answer')} WHERE id = $1"
 BLANK_CITATIONS = """
 UPDATE message_citations SET quote = NULL, statement = NULL WHERE tenant_id = $1 AND document_id = $2
 """
@@ -66,13 +70,14 @@ async def add_message(
     connection: Connection,
     tenant_id: UUID,
     *,
+    message_id: UUID,
     conversation_id: UUID,
     trace_id: UUID,
     role: str,
     content: str | None,
     citations: Sequence[StoredCitation] = (),
 ) -> None:
-    message_id = await connection.fetchval(ADD_MESSAGE, tenant_id, conversation_id, trace_id, role, content)
+    await connection.execute(ADD_MESSAGE, message_id, tenant_id, conversation_id, trace_id, role, content)
     await connection.executemany(
         ADD_CITATION,
         [

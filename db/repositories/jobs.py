@@ -18,6 +18,7 @@ from uuid import UUID
 
 from db.pool import Connection
 from rag.errors import GroundworkError
+from rag.ports import Writer
 
 CHANNEL = "groundwork_jobs"
 FINISHED = "'succeeded', 'failed', 'cancelled', 'quarantined'"
@@ -50,11 +51,13 @@ class NewJob:
         source_document_id: Jobs on the same document run one after the other, in the order of arrival.
         priority: Higher ones first.
         max_attempts: How often it is tried before it counts as failed.
+        subject: Who asked for it.
     """
 
     kind: str
     payload: Mapping[str, Any]
     source_document_id: str | None = None
+    subject: str | None = None
     priority: int = 0
     max_attempts: int = 5
 
@@ -97,8 +100,8 @@ class Job:
 
 
 ADD = """
-INSERT INTO jobs (tenant_id, kind, payload, source_document_id, priority, max_attempts)
-VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
+INSERT INTO jobs (tenant_id, kind, payload, source_document_id, priority, max_attempts, subject)
+VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
 """
 # Sent when the transaction commits; several in one transaction arrive as one.
 WAKE = f"SELECT pg_notify('{CHANNEL}', '')"
@@ -187,11 +190,22 @@ SELECT id, number, kind, source_document_id, state, progress, result, error, err
 FROM jobs
 """
 GET = f"{SHOWN} WHERE id = $1"
+# To whoever asked for it, and to others unless the document is closed to them, or will be.
+VISIBLE = """
+(subject IS NOT DISTINCT FROM {subject} OR (
+    (coalesce(payload #> '{{labels,acl}}', 'null') IN ('null', '[]')
+     OR payload #> '{{labels,acl}}' ?| {groups})
+    AND NOT EXISTS (
+        SELECT FROM source_documents s
+        WHERE s.tenant_id = jobs.tenant_id AND s.source_document_id = jobs.source_document_id
+          AND s.acl <> '{{}}' AND NOT s.acl && {groups})))
+"""
+IS_VISIBLE = f"SELECT {VISIBLE.format(subject='$2', groups='$3::text[]')} FROM jobs WHERE id = $1"
 PAGE = f"""
 {SHOWN}
 WHERE tenant_id = $1 AND number < coalesce($2, 9223372036854775807)
   AND ($3::text[] IS NULL OR state = ANY ($3)) AND ($4::text IS NULL OR source_document_id = $4)
-  AND kind = ANY ($6)
+  AND kind = ANY ($6) AND ($8::text[] IS NULL OR {VISIBLE.format(subject="$7", groups="$8::text[]")})
 ORDER BY number DESC LIMIT $5
 """
 COUNTS = "SELECT state, count(*) FROM jobs WHERE tenant_id = $1 AND kind = ANY ($2) GROUP BY state"
@@ -200,7 +214,14 @@ COUNTS = "SELECT state, count(*) FROM jobs WHERE tenant_id = $1 AND kind = ANY (
 async def add(connection: Connection, tenant_id: UUID, new: NewJob) -> UUID:
     """Queue a job; workers hear of it when the transaction commits."""
     job_id: UUID = await connection.fetchval(
-        ADD, tenant_id, new.kind, dict(new.payload), new.source_document_id, new.priority, new.max_attempts
+        ADD,
+        tenant_id,
+        new.kind,
+        dict(new.payload),
+        new.source_document_id,
+        new.priority,
+        new.max_attempts,
+        new.subject,
     )
     await connection.execute(WAKE)
     return job_id
@@ -324,6 +345,11 @@ async def get(connection: Connection, job_id: UUID) -> Job | None:
     return _job(row) if row else None
 
 
+async def is_visible(connection: Connection, job_id: UUID, viewer: Writer) -> bool:
+    """Whether they may see the job."""
+    return bool(await connection.fetchval(IS_VISIBLE, job_id, viewer.subject, list(viewer.groups)))
+
+
 async def page(
     connection: Connection,
     tenant_id: UUID,
@@ -333,10 +359,14 @@ async def page(
     before: int | None = None,
     states: Sequence[JobState] | None = None,
     source_document_id: str | None = None,
+    viewer: Writer | None = None,
 ) -> list[Job]:
-    """Jobs, newest first, from behind the number `before`."""
+    """Jobs, newest first, from behind the number `before`; with a viewer, only those that they may see."""
     wanted = None if states is None else [state.value for state in states]
-    rows = await connection.fetch(PAGE, tenant_id, before, wanted, source_document_id, limit, list(kinds))
+    subject, groups = (viewer.subject, list(viewer.groups)) if viewer else (None, None)
+    rows = await connection.fetch(
+        PAGE, tenant_id, before, wanted, source_document_id, limit, list(kinds), subject, groups
+    )
     return [_job(row) for row in rows]
 
 

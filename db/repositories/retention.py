@@ -1,6 +1,7 @@
-"""What is thrown away after a time: old versions, ended jobs, answered requests."""
+"""What is thrown away after a time: old versions, ended jobs, and what requests leave behind."""
 
 from datetime import timedelta
+from typing import Protocol
 from uuid import UUID
 
 from db.pool import Connection
@@ -20,6 +21,58 @@ WHERE s.id = v.source_id AND v.tenant_id = $1 AND v.version <= s.current_version
       WHERE d.source_id = v.source_id AND d.version = v.version AND f.created_at > now() - $3::interval)
 RETURNING v.source_id
 """
+# As old as its last message. Its traces stay: they have a time of their own.
+OLD_CONVERSATIONS = """
+SELECT c.id FROM conversations c
+WHERE c.tenant_id = $1 AND c.created_at < now() - $2::interval AND NOT EXISTS (
+    SELECT FROM messages m WHERE m.conversation_id = c.id AND m.created_at >= now() - $2::interval)
+ORDER BY c.created_at LIMIT $3
+"""
+LEAVE_CONVERSATIONS = """
+UPDATE traces SET conversation_id = NULL WHERE tenant_id = $1 AND conversation_id = ANY ($2::uuid[])
+"""
+FORGET_CONVERSATIONS = "DELETE FROM conversations WHERE tenant_id = $1 AND id = ANY ($2::uuid[])"
+FORGET_TRACES = """
+DELETE FROM traces WHERE id = ANY (ARRAY(
+    SELECT t.id FROM traces t WHERE t.tenant_id = $1 AND t.created_at < now() - $2::interval
+        AND NOT EXISTS (SELECT FROM feedback f WHERE f.trace_id = t.id)
+    ORDER BY t.created_at LIMIT $3))
+RETURNING 1
+"""
+BLANK_TRACES = """
+UPDATE traces SET query = NULL, answer = NULL, metadata = '{}' WHERE id = ANY (ARRAY(
+    SELECT id FROM traces WHERE tenant_id = $1 AND created_at < now() - $2::interval
+        AND (query IS NOT NULL OR answer IS NOT NULL OR metadata <> '{}')
+    ORDER BY created_at LIMIT $3))
+RETURNING 1
+"""
+BLANK_FEEDBACK = """
+UPDATE feedback SET comment = NULL, correction = NULL, metadata = '{}' WHERE id = ANY (ARRAY(
+    SELECT id FROM feedback WHERE tenant_id = $1 AND created_at < now() - $2::interval
+        AND (comment IS NOT NULL OR correction IS NOT NULL OR metadata <> '{}')
+    ORDER BY created_at LIMIT $3))
+RETURNING 1
+"""
+FORGET_USAGE = """
+DELETE FROM usage_ledger WHERE id = ANY (ARRAY(
+    SELECT id FROM usage_ledger
+    WHERE tenant_id = $1 AND day < ((now() - $2::interval) AT TIME ZONE 'UTC')::date
+    ORDER BY day LIMIT $3))
+RETURNING 1
+"""
+FORGET_AUDIT = """
+DELETE FROM audit_log WHERE id = ANY (ARRAY(
+    SELECT id FROM audit_log WHERE tenant_id = $1 AND at < now() - $2::interval ORDER BY at LIMIT $3))
+RETURNING 1
+"""
+
+
+class Batch(Protocol):
+    """Deletes or blanks rows older than a time, at most so many; how many it were."""
+
+    async def __call__(
+        self, connection: Connection, tenant_id: UUID, *, older_than: timedelta, limit: int
+    ) -> int: ...
 
 
 async def prune_versions(connection: Connection, tenant_id: UUID, *, keep: int) -> int:
@@ -37,3 +90,41 @@ async def forget_jobs(connection: Connection, tenant_id: UUID, *, older_than: ti
     """Delete jobs that ended before that time, with their files, and answered requests of yesterday."""
     await jobs.delete_old(connection, tenant_id, older_than=older_than)
     await idempotency_keys.delete_old(connection, tenant_id)
+
+
+async def forget_conversations(
+    connection: Connection, tenant_id: UUID, *, older_than: timedelta, limit: int
+) -> int:
+    """With their messages and what these cite."""
+    rows = await connection.fetch(OLD_CONVERSATIONS, tenant_id, older_than, limit)
+    old = [row["id"] for row in rows]
+    await connection.execute(LEAVE_CONVERSATIONS, tenant_id, old)
+    await connection.execute(FORGET_CONVERSATIONS, tenant_id, old)
+    return len(old)
+
+
+async def forget_traces(connection: Connection, tenant_id: UUID, *, older_than: timedelta, limit: int) -> int:
+    """Those without feedback."""
+    return len(await connection.fetch(FORGET_TRACES, tenant_id, older_than, limit))
+
+
+async def blank_traces(connection: Connection, tenant_id: UUID, *, older_than: timedelta, limit: int) -> int:
+    """Take the text out of those that are still there."""
+    return len(await connection.fetch(BLANK_TRACES, tenant_id, older_than, limit))
+
+
+async def blank_feedback(
+    connection: Connection, tenant_id: UUID, *, older_than: timedelta, limit: int
+) -> int:
+    """Take out what was written; rating and labels stay."""
+    return len(await connection.fetch(BLANK_FEEDBACK, tenant_id, older_than, limit))
+
+
+async def forget_usage(connection: Connection, tenant_id: UUID, *, older_than: timedelta, limit: int) -> int:
+    """Needs a `system` connection, which reaches no row that the tenant still keeps."""
+    return len(await connection.fetch(FORGET_USAGE, tenant_id, older_than, limit))
+
+
+async def forget_audit(connection: Connection, tenant_id: UUID, *, older_than: timedelta, limit: int) -> int:
+    """Needs a `system` connection, which reaches no row that the tenant still keeps."""
+    return len(await connection.fetch(FORGET_AUDIT, tenant_id, older_than, limit))

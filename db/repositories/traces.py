@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from db.pool import Connection
 
 ADD = """
-INSERT INTO traces (tenant_id, request_id, conversation_id, subject, user_id, strategy, query, answer,
+INSERT INTO traces (id, tenant_id, request_id, conversation_id, subject, user_id, strategy, query, answer,
                     retrieved, citations, prompt_version, corpus_version, models, usage, timings_ms,
-                    degraded, abstained, error, metadata)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+                    degraded, abstained, error, metadata, redacted)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 RETURNING id
 """
 # A client may send the same id again, and another client by chance or intent the same one too.
@@ -21,7 +21,13 @@ SELECT id, subject FROM traces WHERE tenant_id = $1 AND request_id = $2 ORDER BY
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A question and what became of it. `query` and `answer` are None where text must not be stored."""
+    """A question and what became of it.
+
+    Attributes:
+        query: As it may be stored, which may be sealed; None where text must not be stored.
+        answer: The same.
+        redacted: Kinds of personal data that were taken out of the question.
+    """
 
     request_id: str
     conversation_id: UUID
@@ -41,6 +47,8 @@ class Trace:
     abstained: bool
     error: str | None
     metadata: dict[str, Any] = field(default_factory=dict)
+    redacted: list[str] = field(default_factory=list)
+    id: UUID = field(default_factory=uuid4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class TraceKey:
 async def add(connection: Connection, tenant_id: UUID, trace: Trace) -> UUID:
     trace_id: UUID = await connection.fetchval(
         ADD,
+        trace.id,
         tenant_id,
         trace.request_id,
         trace.conversation_id,
@@ -71,6 +80,7 @@ async def add(connection: Connection, tenant_id: UUID, trace: Trace) -> UUID:
         trace.abstained,
         trace.error,
         trace.metadata,
+        trace.redacted,
     )
     return trace_id
 

@@ -1,4 +1,4 @@
-"""The ledger of what models were used, by tenant, day, kind of request, model and operation."""
+"""The ledger of what models were used: entries are added, and never changed."""
 
 import random
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from uuid import UUID
 from db.pool import Connection
 from rag.models.usage import ModelUse, cost_of
 
-SHARDS = 16  # rows that a day's uses of a model are spread over, see the migration
+SHARDS = 16  # rows that a month's sums are spread over, see the migration
 
 COUNTS = (
     "calls",
@@ -23,16 +23,29 @@ COUNTS = (
     "units",
     "unpriced_calls",
 )
-# Rows are always taken in the same order, so that two requests can't wait for each other.
+# An entry and the sums that quotas look at, together or not at all.
 ADD = f"""
-INSERT INTO usage_ledger AS l (tenant_id, day, kind, shard, model, operation, cost_usd, {", ".join(COUNTS)})
-SELECT $1, (now() AT TIME ZONE 'UTC')::date, $2, $3, u.* FROM unnest(
-    $4::text[], $5::text[], $6::numeric[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
-    $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[]) u (model, operation)
-ORDER BY u.model, u.operation
-ON CONFLICT (tenant_id, day, kind, model, operation, shard) DO UPDATE SET
-    cost_usd = coalesce(l.cost_usd + excluded.cost_usd, l.cost_usd, excluded.cost_usd),
-    {", ".join(f"{count} = l.{count} + excluded.{count}" for count in COUNTS)}
+WITH entered AS (
+    INSERT INTO usage_ledger (tenant_id, kind, request_id, trace_id, job_id, subject, model, operation,
+                              cost_usd, {", ".join(COUNTS)})
+    SELECT $1, $2, $3, $4, $5, $6, u.* FROM unnest(
+        $7::text[], $8::text[], $9::numeric[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[],
+        $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[]) u
+    RETURNING day, coalesce(cost_usd, 0) AS cost_usd,
+              input_tokens + output_tokens + cache_read_tokens + cache_write_tokens + cache_write_1h_tokens
+              AS tokens
+)
+INSERT INTO usage_sums AS s (tenant_id, month, shard, tokens, cost_usd, day, day_tokens, day_cost_usd)
+SELECT $1, date_trunc('month', day)::date, $18, sum(tokens), sum(cost_usd), day, sum(tokens), sum(cost_usd)
+FROM entered GROUP BY day
+ON CONFLICT (tenant_id, month, shard) DO UPDATE SET
+    tokens = s.tokens + excluded.tokens,
+    cost_usd = s.cost_usd + excluded.cost_usd,
+    day = greatest(s.day, excluded.day),
+    day_tokens = CASE WHEN s.day = excluded.day THEN s.day_tokens + excluded.day_tokens
+                      WHEN s.day < excluded.day THEN excluded.day_tokens ELSE s.day_tokens END,
+    day_cost_usd = CASE WHEN s.day = excluded.day THEN s.day_cost_usd + excluded.day_cost_usd
+                        WHEN s.day < excluded.day THEN excluded.day_cost_usd ELSE s.day_cost_usd END
 """
 # The last row, without a label, is the sum of all.
 SUMS = f"""
@@ -56,6 +69,18 @@ class Grouping(StrEnum):
     MODEL = "model"
     KIND = "kind"
 
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What models were used for, by ids: of the request and its trace, or of the job; and for whom."""
+
+    request_id: str | None = None
+    trace_id: UUID | None = None
+    job_id: UUID | None = None
+    subject: str | None = None
+
+
+NOWHERE = Origin()
 
 SUMS_BY = {
     Grouping.DAY: SUMS.format(label="day::text"),
@@ -94,13 +119,29 @@ class UsageReport:
     totals: UsageSum
 
 
-async def add(connection: Connection, tenant_id: UUID, kind: RequestKind, uses: Sequence[ModelUse]) -> None:
-    """Enter uses under today. Best done last in a transaction: others wait for its rows until its end."""
+async def add(
+    connection: Connection,
+    tenant_id: UUID,
+    kind: RequestKind,
+    uses: Sequence[ModelUse],
+    origin: Origin = NOWHERE,
+) -> None:
+    """Enter uses under today. Best done last in a transaction: others wait for a row of sums till its end."""
     if not uses:
         return
-    rows = [_row(use) for use in uses]
+    columns = map(list, zip(*(_row(use) for use in uses), strict=True))
     shard = random.randrange(SHARDS)  # noqa: S311 - spreads writers out
-    await connection.execute(ADD, tenant_id, kind, shard, *map(list, zip(*rows, strict=True)))
+    await connection.execute(
+        ADD,
+        tenant_id,
+        kind,
+        origin.request_id,
+        origin.trace_id,
+        origin.job_id,
+        origin.subject,
+        *columns,
+        shard,
+    )
 
 
 async def report(

@@ -19,6 +19,7 @@ from rag.models.usage import ModelUse, chat_use_of, metering, record, streamed_u
 from rag.ports import Passage
 from rag.prompt import render
 from rag.release import verified_sentences
+from rag.safety import OutputChecks
 
 log = structlog.get_logger(__name__)
 
@@ -110,8 +111,9 @@ async def _write(
     runtime: Runtime[AnswerContext],
 ) -> None:
     context, held = runtime.context, list[Released]()
+    checks = OutputChecks(context.prompt.text, context.suppressed)
     async with aclosing(_pieces(draft, chat, messages)) as pieces:  # whatever ends this ends the model's work
-        async for sentence in verified_sentences(pieces, passages):
+        async for sentence in verified_sentences(pieces, passages, checks):
             if sentence.text and context.guardrail is not None:
                 await context.guardrail.check(sentence.text, Side.ANSWER)
             if sentence.text:

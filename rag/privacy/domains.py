@@ -30,7 +30,7 @@ _GENERIC = frozenset(
     "solutions services group world life today media digital design studio space website systems "
     "software tools academy health care clinic bank finance money capital ventures global international "
     "page link wiki art music games plus one top vip work center community foundation education school "
-    "church law legal"
+    "church law legal "
     "consulting events berlin london paris nyc amsterdam wien eu uk su".split()
 )
 _COUNTRIES = frozenset(region.lower() for region in phonenumbers.SUPPORTED_REGIONS)
@@ -40,7 +40,7 @@ _AMBIGUOUS = frozenset(
     "py rs sh pl md so cc ps st mk ml in is it at to no id me my do as be by am us so la ma pa name "  # noqa: SIM905
     "info int app bz gz ai mm mp mo ms va ad al an ac hm im lc ls pm re sc sv tc tf vi cat post pro live "
     "link page one top work events email group tools plus media space site store music games art center "
-    "design network services company health care law school blog news club today world life digital"
+    "design network services company health care law school blog news club today world life digital "
     "studio systems software online cloud".split()
 )
 _CUES = cues(

@@ -23,6 +23,7 @@ OF_THE_DEVELOPER = tuple(
         "ENDPOINT_URL_S3",
         "ENDPOINT_URL_SQS",
         "ENDPOINT_URL_SECRETS_MANAGER",
+        "ENDPOINT_URL_KMS",
         *(f"ENDPOINT_URL_{service}" for service in _SERVICES_OF_BEDROCK),
     )
 )

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+from urllib.request import Request, urlopen
 
 from boto3.session import Session
 from moto.server import ThreadedMotoServer
@@ -66,6 +67,8 @@ def local_aws() -> Iterator[Mapping[str, str]]:
                 **bedrock_endpoints(bedrock.url),
                 **_made(url),
             }
+        with urlopen(Request(f"{url}/moto-api/reset", method="POST")) as answer:
+            answer.read()  # what it holds is the process's, and would be there for the next one
     finally:
         moto.stop()
 

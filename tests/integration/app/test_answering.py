@@ -45,6 +45,8 @@ def answerer(
         services.database,
         build_answer_graph(),
         context,
+        questions=services.privacy.questions,
+        keys=services.privacy.keys,
         embedding_model=lambda: "test:embeddings",
         top_k=3,
         timeout_s=timeout_s,

@@ -105,6 +105,16 @@ async def test_a_request_sent_twice_with_its_key_is_one(api_client: httpx.AsyncC
     assert (await post_text(api_client, "x", **{"Idempotency-Key": "k" * 256})).status_code == 422
 
 
+async def test_the_key_of_a_request_whose_job_was_deleted_is_a_conflict(
+    api_client: httpx.AsyncClient,
+) -> None:
+    key = {"Idempotency-Key": "7c1f-deleted"}
+    first = await post_text(api_client, "Soon gone.", **key)
+    await api_client.delete(f"/ingest/{first.json()['job_id']}")
+    again = await post_text(api_client, "Soon gone.", **key)
+    assert (again.status_code, again.json()["code"]) == (409, "conflict")
+
+
 async def test_a_file_that_cannot_be_read_is_a_failed_job_with_a_reason(client: httpx.AsyncClient) -> None:
     broken = ("broken.pdf", b"%PDF-1.7 and then nothing", "application/pdf")
     waited = await client.post("/ingest", params={"wait": 30}, files={"file": broken})

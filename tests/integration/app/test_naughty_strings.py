@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import httpx
+import pytest
 
 FILE = Path(__file__).parents[2] / "data" / "naughty_strings" / "blns.json"
 STRINGS: list[str] = json.loads(FILE.read_text(encoding="utf-8"))
@@ -17,6 +18,7 @@ async def test_every_one_is_answered_or_refused_as_a_question(client: httpx.Asyn
             assert response.json()["answer"]
 
 
+@pytest.mark.timeout(400)  # five hundred documents
 async def test_every_one_is_stored_exactly_or_refused_as_a_document(client: httpx.AsyncClient) -> None:
     for number, text in enumerate(STRINGS):
         fields = {"title": text, "source_document_id": f"naughty/{number}", "metadata": {"value": text}}

@@ -16,6 +16,7 @@ import pytest
 
 from app.ingestion.uploads import NewUpload
 from app.maintenance import MAINTAIN, MaintenanceHandler
+from app.retention import Retention
 from app.services import Services, open_services
 from db.addresses import DatabaseLogins
 from db.repositories import jobs, tenants
@@ -203,7 +204,9 @@ async def test_what_is_not_completed_in_a_day_can_not_be_any_more(
     async with services.database.tenant(tenant_id) as connection:
         old = "UPDATE jobs SET created_at = now() - interval '25 hours' WHERE id = $1"
         await connection.execute(old, UUID(started["upload_id"]))
-    handler = MaintenanceHandler(services.database, keep_versions=1, keep_jobs=timedelta(days=1))
+    handler = MaintenanceHandler(
+        services.database, keep_versions=1, keep_jobs=timedelta(days=1), retention=Retention()
+    )
     claim = jobs.Claim(uuid4(), tenant_id, MAINTAIN, {}, None, 1, 1, 1, timedelta(seconds=60))
 
     async def report(progress: object) -> None:

@@ -33,6 +33,7 @@ from rag.models.usage import ModelUse, record
 from rag.prompts import ANSWER_PROMPT, load_prompt
 from tests.integration.app.conftest import ingest_text
 from tests.integration.conftest import running_service, settings_for
+from tests.integration.db.test_usage import as_owner
 from tests.unit.graph.doubles import ScriptedChatModel, SlowChatModel
 
 SENTENCE = "The lighthouse has 199 steps."
@@ -103,6 +104,8 @@ def answerer(services: Services, *models: ChatModel, timeout_s: float = 30) -> A
         services.database,
         build_answer_graph(),
         context,
+        questions=services.privacy.questions,
+        keys=services.privacy.keys,
         embedding_model=lambda: TITAN,
         top_k=3,
         timeout_s=timeout_s,
@@ -112,8 +115,7 @@ def answerer(services: Services, *models: ChatModel, timeout_s: float = 30) -> A
 
 @pytest.fixture
 async def empty_ledger(services: Services) -> Services:
-    async with services.database.tenant(services.default_identity.tenant_id) as connection:
-        await connection.execute("DELETE FROM usage_ledger")
+    await as_owner(services.logins, services.default_identity.tenant_id, "DELETE FROM usage_ledger")
     return services
 
 

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.maintenance import MAINTAIN, SCHEDULE, MaintenanceHandler
+from app.retention import Retention
 from app.worker import Handler, Report, Worker, backoff, running
 from db.addresses import DatabaseLogins
 from db.notifications import listen
@@ -193,7 +194,9 @@ def test_the_back_off_doubles_up_to_ten_minutes() -> None:
 async def test_every_tenant_is_tidied_up_when_its_hour_has_come(
     database: Database, logins: DatabaseLogins, tenant_id: UUID
 ) -> None:
-    handler = MaintenanceHandler(database, keep_versions=1, keep_jobs=timedelta(days=1))
+    handler = MaintenanceHandler(
+        database, keep_versions=1, keep_jobs=timedelta(days=1), retention=Retention()
+    )
     async with database.system() as connection:
         await schedules.ensure(connection, SCHEDULE)
         assert await schedules.tick(connection) >= 1

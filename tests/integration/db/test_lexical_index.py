@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from db.pool import Connection, Database
-from db.repositories import search_index, sources
+from db.repositories import search_index, sources, tenants
 from db.repositories.search_index import ChunkWords
 from db.stores import PostgresSourceStore
 from rag.ports import Writer
@@ -127,8 +127,9 @@ async def test_no_posting_is_left_when_a_tenant_goes(
     database: Database, store: PostgresSourceStore, own_tenant_id: UUID
 ) -> None:
     await store.add_version(Writer(own_tenant_id), new_version("a", ["alfa"], language="xx"))
+    async with database.system() as connection:
+        assert await tenants.delete(connection, own_tenant_id)
     async with database.tenant(own_tenant_id) as connection:
-        await connection.execute("DELETE FROM tenants WHERE id = $1", own_tenant_id)
         assert await statistics(connection) == (0, 0, 0, {})
 
 

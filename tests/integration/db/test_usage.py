@@ -1,13 +1,15 @@
 import asyncio
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
-from db.pool import Database
+from db.addresses import DatabaseLogins
+from db.pool import Database, connect
 from db.repositories import usage
-from db.repositories.usage import Grouping, RequestKind, UsageReport
+from db.repositories.usage import Grouping, Origin, RequestKind, UsageReport
 from rag.models.catalog import Operation
 from rag.models.usage import ModelUse
 
@@ -20,6 +22,16 @@ ASKED = ModelUse(NOVA, Operation.CHAT, input_tokens=1000, output_tokens=100)
 EMBEDDED = ModelUse(TITAN, Operation.EMBED, input_tokens=50, units=1)
 ASKED_COST = (1000 * Decimal("0.06") + 100 * Decimal("0.24")) / 1_000_000
 EMBEDDED_COST = 50 * Decimal("0.02") / 1_000_000
+
+
+async def as_owner(logins: DatabaseLogins, tenant_id: UUID, statement: str) -> None:
+    """Does what the service itself may not do to the ledger."""
+    owner = await connect(logins.owner)
+    try:
+        await owner.execute("SELECT set_config('app.tenant_id', $1, false)", str(tenant_id))
+        await owner.execute(statement)
+    finally:
+        await owner.close()
 
 
 async def add(
@@ -42,7 +54,7 @@ async def report(
 
 
 async def test_uses_add_up_by_model(database: Database, own_tenant_id: UUID) -> None:
-    for _ in range(30):  # enough for several shards
+    for _ in range(30):
         await add(database, own_tenant_id, ASKED, EMBEDDED)
     found = await report(database, own_tenant_id)
     nova, titan = found.rows
@@ -106,12 +118,11 @@ async def test_requests_at_once_lose_nothing_and_do_not_lock_each_other_out(
     assert (await report(database, own_tenant_id)).totals.cost_usd == 100 * (ASKED_COST + EMBEDDED_COST)
 
 
-async def test_groups_and_days(database: Database, own_tenant_id: UUID) -> None:
+async def test_groups_and_days(database: Database, logins: DatabaseLogins, own_tenant_id: UUID) -> None:
     await add(database, own_tenant_id, ASKED)
     await add(database, own_tenant_id, EMBEDDED, kind=RequestKind.INGEST)
     today = datetime.now(UTC).date()
-    async with database.tenant(own_tenant_id) as connection:
-        await connection.execute("UPDATE usage_ledger SET day = day - 2 WHERE kind = 'ingest'")
+    await as_owner(logins, own_tenant_id, "UPDATE usage_ledger SET day = day - 2 WHERE kind = 'ingest'")
     by_day = await report(database, own_tenant_id, Grouping.DAY)
     assert [row.label for row in by_day.rows] == [str(today - timedelta(days=2)), str(today)]
     by_kind = await report(database, own_tenant_id, Grouping.KIND)
@@ -143,3 +154,54 @@ async def test_another_tenant_sees_nothing(
         )
         assert found.rows == []
         assert await connection.fetchval("SELECT count(*) FROM usage_ledger") == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE usage_ledger SET cost_usd = 0",
+        "UPDATE usage_ledger SET subject = 'nobody'",
+        "DELETE FROM usage_ledger",
+        "TRUNCATE usage_ledger",
+    ],
+)
+async def test_requests_can_only_add_to_the_ledger(
+    database: Database, own_tenant_id: UUID, change: str
+) -> None:
+    await add(database, own_tenant_id, ASKED)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with database.tenant(own_tenant_id) as connection:
+            await connection.execute(change)
+    assert (await report(database, own_tenant_id)).totals.calls == 1
+
+
+async def test_an_entry_says_what_it_is_of(database: Database, own_tenant_id: UUID) -> None:
+    origin = Origin(request_id="r-1", trace_id=uuid4(), job_id=uuid4(), subject="key:1")
+    async with database.tenant(own_tenant_id) as connection:
+        await usage.add(connection, own_tenant_id, RequestKind.CHAT, [ASKED, EMBEDDED], origin)
+        rows = await connection.fetch("SELECT request_id, trace_id, job_id, subject FROM usage_ledger")
+    assert [tuple(row) for row in rows] == [("r-1", origin.trace_id, origin.job_id, "key:1")] * 2
+
+
+async def test_sums_for_quotas_follow_the_ledger(
+    database: Database, logins: DatabaseLogins, own_tenant_id: UUID
+) -> None:
+    async def sums() -> tuple[int, Decimal, int]:
+        async with database.tenant(own_tenant_id) as connection:
+            row = await connection.fetchrow(
+                "SELECT sum(tokens)::bigint, sum(cost_usd), "
+                "(sum(day_tokens) FILTER (WHERE day > now() - interval '1 day'))::bigint FROM usage_sums"
+            )
+        assert row
+        return row[0], row[1], row[2] or 0
+
+    for _ in range(40):  # enough for several shards to be taken twice
+        await add(database, own_tenant_id, ASKED, EMBEDDED, ModelUse(UNKNOWN, Operation.CHAT))
+    tokens, cost = 40 * (1000 + 100 + 50), 40 * (ASKED_COST + EMBEDDED_COST)
+    assert await sums() == (tokens, cost, tokens)
+    await as_owner(logins, own_tenant_id, "UPDATE usage_sums SET day = day - 3")
+    assert await sums() == (tokens, cost, 0)
+    for _ in range(40):
+        await add(database, own_tenant_id, EMBEDDED)
+    assert (await sums())[0] == tokens + 40 * 50
+    assert (await sums())[2] == 40 * 50

@@ -111,3 +111,24 @@ async def test_a_bucket_that_may_not_be_used_says_so(monkeypatch: pytest.MonkeyP
         server.fail(503, "SlowDown")
         with pytest.raises(UnavailableError):
             await S3Artifacts(BUCKET).names()
+
+
+async def test_what_is_deleted_is_gone_and_nothing_else(artifacts: Artifacts) -> None:
+    for name in ("a/b", "a/bc", "a/c"):
+        await artifacts.write(name, b"x", "text/plain")
+    for _ in range(2):
+        await artifacts.delete("a/b")
+    assert await artifacts.names() == ["a/bc", "a/c"]
+    with pytest.raises(InvalidInputError):
+        await artifacts.delete("../a")
+
+
+async def test_of_a_deleted_object_no_version_is_left(s3: Any) -> None:
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    artifacts = S3Artifacts(BUCKET)
+    for data in (b"old", b"new"):
+        await artifacts.write("a", data, "text/plain")
+    s3.delete_object(Bucket=BUCKET, Key="a")
+    await artifacts.delete("a")
+    found = s3.list_object_versions(Bucket=BUCKET)
+    assert found.get("Versions", []) + found.get("DeleteMarkers", []) == []

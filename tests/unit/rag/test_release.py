@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 from rag.cite import VerifiedSentence
 from rag.prompt import NO_ANSWER
 from rag.release import SentenceBuffer, verified_sentences
+from rag.safety import OutputChecks
 from tests.unit.rag.passages import make_passage
 
 SOURCE = make_passage("Passwords must have at least 14 characters. Every account needs a second factor.")
+CHECKS = OutputChecks()
 FIRST = "Passwords must have at least 14 characters. [1] "
 SECOND = "Every account needs a second factor [1]."
 
@@ -19,7 +21,7 @@ async def stream(text: str, size: int) -> AsyncIterator[str]:
 
 
 async def release(text: str, size: int = 3) -> list[VerifiedSentence]:
-    return [sentence async for sentence in verified_sentences(stream(text, size), [SOURCE])]
+    return [sentence async for sentence in verified_sentences(stream(text, size), [SOURCE], CHECKS)]
 
 
 async def test_a_sentence_is_released_with_the_marker_behind_its_full_stop() -> None:
@@ -41,7 +43,7 @@ async def test_nothing_is_released_before_a_citation_holds() -> None:
             pieces.append(piece)
             yield piece
 
-    sentences = verified_sentences(watched(), [SOURCE])
+    sentences = verified_sentences(watched(), [SOURCE], CHECKS)
     assert (await anext(sentences)).text == opening
     assert len(pieces) == 3
 

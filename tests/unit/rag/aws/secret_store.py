@@ -26,7 +26,7 @@ class SecretStore:
     regions: list[str] = field(default_factory=list)
 
     def answer(self, body: dict[str, Any]) -> tuple[int, dict[str, str]]:
-        name = body.get("SecretId") or body["Name"]
+        name = body.get("SecretId") or body.get("Name", "")
         self.calls.append(name)
         if self.failure:
             return self.failure[0], {"__type": self.failure[1], "message": "of a test"}

@@ -84,7 +84,7 @@ async def test_a_question_longer_than_cohere_takes_is_embedded_in_pieces(
     bedrock: Bedrock, models: Models
 ) -> None:
     vector = await models.embedding_model(COHERE).embeddings.aembed_query("x" * 2500 + " y" * 700)
-    assert [len(call.body["texts"][0]) for call in bedrock.calls] == [2048, 1852]
+    assert sorted(len(call.body["texts"][0]) for call in bedrock.calls) == [1852, 2048]
     assert math.hypot(*vector) == pytest.approx(1)
 
 

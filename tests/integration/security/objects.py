@@ -1,0 +1,205 @@
+"""Objects of every kind that a request can name, made for one caller in the state that a route needs."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from app.access.api_keys import ApiKeys, KeyRequest
+from app.access.identity import Identity
+from app.audit import Audit
+from app.ingestion.queue import IdempotencyKey, IngestionQueue, Upload, part_of
+from app.ingestion.uploads import NewUpload
+from app.privacy.person import Person
+from db.pool import Database
+from db.repositories import conversations, feedback, jobs, schedules, traces, uploads, usage
+from db.repositories.conversations import StoredCitation
+from db.repositories.jobs import NewJob
+from db.repositories.schedules import Schedule
+from db.repositories.spaces import Space
+from db.repositories.traces import Trace
+from db.repositories.usage import RequestKind
+from db.stores import PostgresSourceStore
+from rag.models.catalog import Operation as ModelOperation
+from rag.models.usage import ModelUse
+from rag.ports import SourceLabels, Writer
+from rag.sources.object_keys import upload_key
+from tests.integration.app.access import KeyMaker
+from tests.integration.app.aws import Aws
+from tests.integration.db.corpus import new_version
+
+# The job that a route works on: its kind and state, by the beginning of the path, longest first.
+JOBS = {
+    "/admin/quarantine": ("ingest", "quarantined"),
+    "/admin/exports/{job_id}/download": ("export", "succeeded"),
+    "/me/exports/{job_id}/download": ("export", "succeeded"),
+    "/admin/exports": ("export", "queued"),
+    "/me/exports": ("export", "queued"),
+    "/admin/erasures": ("erase", "queued"),
+    "/ingest/{job_id}/retry": ("ingest", "cancelled"),
+    "/ingest": ("ingest", "queued"),
+}
+END_JOB = """
+UPDATE jobs SET state = $2, result = $3, finished_at = CASE WHEN $2 = 'queued' THEN NULL ELSE now() END
+WHERE id = $1
+"""
+
+ADD_SLOT = "INSERT INTO rate_slots (tenant_id, scope, slot, taken) VALUES ($1, $2, 0, 1)"
+ADD_ERASURE = "INSERT INTO erasures (tenant_id, person_digest) VALUES ($1, $2)"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose an object is to be: a tenant's, and there a subject's. `word` is in all of its texts."""
+
+    tenant_id: UUID
+    subject: str
+    word: str = "nothing"
+    acl: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.tenant_id, subject=self.subject)
+
+
+@dataclass(slots=True)
+class Objects:
+    """Makes objects past HTTP."""
+
+    database: Database
+    space: Space
+    aws: Aws
+    keys: ApiKeys
+    makers: dict[str, Callable[[Owner, str], Awaitable[UUID | str]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.makers = {
+            "document_id": self._document,
+            "job_id": self._job,
+            "upload_id": self._upload,
+            "conversation_id": self._conversation,
+            "request_id": self._request,
+            "key_id": self._key,
+            "tenant_id": self._tenant,
+            "subject": self._subject,
+        }
+
+    async def make(self, name: str, owner: Owner, *, path: str) -> UUID | str:
+        """An object of the kind that a parameter of that name stands for, to be used on that route."""
+        assert name in self.makers, f"nothing makes what {name} of {path} names: add it to Objects"
+        return await self.makers[name](owner, path)
+
+    async def fill(self, owner: Owner) -> None:
+        """Something in every table of a tenant that requests write to."""
+        tenant_id, word = owner.tenant_id, owner.word
+        for name in set(self.makers) - {"tenant_id", "subject"}:
+            await self.make(name, owner, path="/ingest")
+        upload = Upload(SourceLabels(word), parts=part_of(word.encode()), filename=word, is_text=True)
+        once = IdempotencyKey(word, b"the same request")
+        await IngestionQueue(self.database).submit(Writer(tenant_id), [upload], idempotency=once)
+        use = ModelUse(word, ModelOperation.CHAT)
+        async with self.database.tenant(tenant_id) as connection:
+            await usage.add(connection, tenant_id, RequestKind.CHAT, [use])
+            await connection.execute(ADD_SLOT, tenant_id, word)
+            await connection.execute(ADD_ERASURE, tenant_id, word)
+        await Audit(self.database).record(owner.identity, word, object_type=word, object_id=word)
+        async with self.database.system() as connection:
+            await schedules.ensure(connection, Schedule(name=word, kind=word, every=timedelta(days=1)))
+
+    async def _document(self, owner: Owner, path: str) -> UUID:
+        new = new_version(
+            f"{owner.word}-{uuid4().hex}",
+            [f"{owner.word}: When the sun rises, the heron crosses the river at dawn."],
+            title=f"Heron {owner.word}",
+            metadata={"owner": owner.word},
+            acl=owner.acl,
+        )
+        store = PostgresSourceStore(self.database, self.space)
+        return (await store.add_version(Writer(owner.tenant_id), new)).document_id
+
+    async def _job(self, owner: Owner, path: str) -> UUID:
+        beginning = max((known for known in JOBS if path.startswith(known)), key=len)
+        kind, state = JOBS[beginning]
+        payload: dict[str, Any] = {"owner": owner.word}
+        if kind != "ingest":
+            payload = Person(owner.subject).payload
+        result = {"parts": 0} if state == "succeeded" else None
+        async with self.database.tenant(owner.tenant_id) as connection:
+            new = NewJob(kind, payload, source_document_id=f"{owner.word}-{uuid4().hex}")
+            job_id = await jobs.add(connection, owner.tenant_id, new)
+            await connection.execute(END_JOB, job_id, state, result)
+        return job_id
+
+    async def _upload(self, owner: Owner, path: str) -> UUID:
+        new = NewUpload(SourceLabels(f"{owner.word}-{uuid4().hex}"), f"{owner.word}.txt", byte_size=5)
+        async with self.database.tenant(owner.tenant_id) as connection:
+            upload_id = await uploads.add(connection, owner.tenant_id, asdict(new))
+        self.aws.put(upload_key(owner.tenant_id, upload_id, new.filename), "heron")
+        return upload_id
+
+    async def _conversation(self, owner: Owner, path: str) -> UUID:
+        async with self.database.tenant(owner.tenant_id) as connection:
+            return await conversations.start(connection, owner.tenant_id, subject=owner.subject)
+
+    async def _request(self, owner: Owner, path: str) -> str:
+        """An answer that was given and rated, by its request's id."""
+        request_id, tenant_id = f"{owner.word}-{uuid4().hex}", owner.tenant_id
+        conversation = await self._conversation(owner, path)
+        async with self.database.tenant(tenant_id) as connection:
+            trace_id = await traces.add(connection, tenant_id, _trace(request_id, conversation, owner))
+            citation = StoredCitation(1, uuid4(), uuid4(), owner.word, owner.word, 0, 1)
+            await conversations.add_message(
+                connection,
+                tenant_id,
+                message_id=uuid4(),
+                conversation_id=conversation,
+                trace_id=trace_id,
+                role="assistant",
+                content=owner.word,
+                citations=[citation],
+            )
+            await feedback.add(
+                connection,
+                tenant_id,
+                trace_id=trace_id,
+                subject=owner.subject,
+                rating=1,
+                labels=[owner.word],
+                comment=owner.word,
+                correction=owner.word,
+                metadata={"owner": owner.word},
+            )
+        return request_id
+
+    async def _key(self, owner: Owner, path: str) -> UUID:
+        return (await self.keys.create(owner.identity, KeyRequest(f"Key of {owner.word}"))).key.id
+
+    async def _tenant(self, owner: Owner, path: str) -> UUID:
+        """Another one each time: routes delete it. It says that it belongs to nobody."""
+        return await KeyMaker(self.database).tenant(f"{owner.word}-{uuid4().hex[:8]}")
+
+    async def _subject(self, owner: Owner, path: str) -> str:
+        return owner.subject
+
+
+def _trace(request_id: str, conversation: UUID, owner: Owner) -> Trace:
+    return Trace(
+        request_id=request_id,
+        conversation_id=conversation,
+        subject=owner.subject,
+        user_id=None,
+        strategy="auto",
+        query=owner.word,
+        answer=owner.word,
+        retrieved=[{"title": owner.word}],
+        citations=[{"quote": owner.word}],
+        prompt_version="1",
+        corpus_version=1,
+        models={},
+        usage={},
+        timings_ms={},
+        degraded=[],
+        abstained=False,
+        error=None,
+    )
