@@ -5,10 +5,17 @@ shape without `is_impossible`.
 """
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+
+def data_folder() -> Path:
+    """Where the public data sets lie, which are not part of the project: GROUNDWORK_BENCH_DATA names it."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return Path(os.environ.get("GROUNDWORK_BENCH_DATA", default))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,17 @@ Environment:
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eval.bm25 import bm25_scores
-from eval.datasets import SquadDataset, SquadQuestion, load_squad, split_by_article
+from eval.datasets import SquadDataset, SquadQuestion, data_folder, load_squad, split_by_article
+from eval.groundedness import split_sentences
+from eval.logistic import RIDGE, Matrix, column_scale, fit_logistic, sigmoid
 from eval.metrics import auroc, contains_answer
 from rag.models.answer_features import FEATURES
 from rag.models.answer_question import TokenStates
@@ -31,14 +31,12 @@ from rag.models.answer_selection import AnswerSelector, Reading, softmax
 from rag.models.answer_weights import ANSWER_THRESHOLD, Weights
 from rag.models.answerability import SIGNALS, signals
 from rag.models.minilm import MiniLMEmbeddings
-from rag.sentences import sentence_spans
+
+__all__ = ["CachedEncoder", "split_sentences"]
 
 RETRIEVED = 8  # paragraphs of the end-to-end setting
 RRF_CONSTANT = 60
 OFF_TOPIC_EVERY = 4  # questions also put to another article
-RIDGE = 1.0
-
-Matrix = NDArray[np.float64]
 
 
 class CachedEncoder:
@@ -77,15 +75,6 @@ class Half:
     gold: tuple[Example, ...]
     retrieved: tuple[Example, ...]
     off_topic: tuple[Example, ...]
-
-
-def data_folder() -> Path:
-    default = Path(__file__).resolve().parents[2] / "shared" / "data"
-    return Path(os.environ.get("GROUNDWORK_BENCH_DATA", default))
-
-
-def split_sentences(text: str) -> list[str]:
-    return [text[start:end] for start, end in sentence_spans(text)]
 
 
 def retrieve(dataset: SquadDataset, encoder: CachedEncoder, corpus: SquadDataset) -> NDArray[np.intp]:
@@ -144,7 +133,7 @@ def fit_shares(examples: Sequence[Example], iterations: int = 30) -> Matrix:
     """
     useful = [e for e in examples if e.holds.any() and not e.holds.all()]
     matrices = [e.reading.evidence.matrix for e in useful]
-    scale = _scale(np.concatenate(matrices))
+    scale = column_scale(np.concatenate(matrices))
     weights = np.zeros(len(FEATURES))
     for _ in range(iterations):
         gradient = -RIDGE * weights
@@ -158,27 +147,6 @@ def fit_shares(examples: Sequence[Example], iterations: int = 30) -> Matrix:
             hessian += (centred * shares[:, None]).T @ centred
         weights += np.linalg.solve(hessian, gradient)
     return weights / scale
-
-
-def fit_logistic(matrix: Matrix, labels: NDArray[np.bool_], iterations: int = 15) -> tuple[Matrix, float]:
-    """Ridge logistic regression by iteratively reweighted least squares: weights and bias."""
-    mean, scale = matrix.mean(0), _scale(matrix)
-    design = np.column_stack([(matrix - mean) / scale, np.ones(len(matrix))])
-    penalty = RIDGE * np.diag(np.r_[np.ones(matrix.shape[1]), 0.0])
-    weights = np.zeros(design.shape[1])
-    for _ in range(iterations):
-        chance = 1 / (1 + np.exp(-design @ weights))
-        gradient = design.T @ (labels - chance) - penalty @ weights
-        hessian = (design * (chance * (1 - chance))[:, None]).T @ design + penalty
-        weights += np.linalg.solve(hessian, gradient)
-    slopes = weights[:-1] / scale
-    return slopes, float(weights[-1] - slopes @ mean)
-
-
-def _scale(matrix: Matrix) -> Matrix:
-    deviation = matrix.std(0)
-    scale: Matrix = np.where(deviation > 1e-6, deviation, 1e9)  # noqa: PLR2004  # a constant column gets no weight
-    return scale
 
 
 def fit(half: Half) -> Weights:
@@ -200,8 +168,7 @@ def _signals(example: Example, sentence: Matrix) -> Matrix:
 
 def answerability(examples: Sequence[Example], weights: Weights) -> Matrix:
     logits = np.stack([_signals(e, weights.sentence) for e in examples]) @ weights.answerable + weights.bias
-    chance: Matrix = 1 / (1 + np.exp(-logits))
-    return chance
+    return sigmoid(logits)
 
 
 def contained(examples: Sequence[Example], weights: Weights) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 import math
 import re
 import string
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,22 +51,62 @@ def auroc(scores: Sequence[float] | NDArray[np.float64], labels: Sequence[bool] 
     return u / (n_positive * n_negative)
 
 
+def rank_by_score(scores: Mapping[str, float]) -> list[str]:
+    """The documents, best first; of equal ones the last by name comes first, as trec_eval has it."""
+    return sorted(sorted(scores, reverse=True), key=lambda name: -scores[name])
+
+
+def gains(ranking: Iterable[str], judgments: Mapping[str, int]) -> list[int]:
+    """The grade of each document's best place, best first; one that wasn't judged counts as irrelevant."""
+    return [max(0, judgments.get(name, 0)) for name in dict.fromkeys(ranking)]
+
+
+def graded_ndcg(gains: Sequence[float], grades: Iterable[float], *, depth: int) -> float:
+    """Normalised discounted cumulative gain (Järvelin and Kekäläinen, ACM TOIS 2002), as trec_eval has it.
+
+    DCG = Σ_places gain / log2(1 + place), divided by that of the best ranking there can be.
+
+    Args:
+        gains: Of each place of the ranking, best first.
+        grades: Of all that is judged, one of them above 0.
+        depth: How many places count.
+    """
+    return _discounted(gains[:depth]) / _discounted(sorted(grades, reverse=True)[:depth])
+
+
+def _discounted(gains: Iterable[float]) -> float:
+    return sum(max(0, gain) / math.log2(1 + place) for place, gain in enumerate(gains, start=1))
+
+
 def ndcg(hits: Sequence[bool], relevant: int, *, depth: int) -> float:
-    """Normalised discounted cumulative gain (Järvelin and Kekäläinen, ACM TOIS 2002) with gains of 0 and 1.
+    """`graded_ndcg` with gains of 0 and 1.
 
     Args:
         hits: Whether each place of the ranking, best first, has something relevant.
         relevant: How much that is relevant there is, at least 1.
         depth: How many places count.
     """
-    gain = sum(1 / math.log2(1 + place) for place, hit in enumerate(hits[:depth], start=1) if hit)
-    ideal = sum(1 / math.log2(1 + place) for place in range(1, min(relevant, depth) + 1))
-    return gain / ideal
+    return graded_ndcg(hits, [True] * relevant, depth=depth)
 
 
-def recall(hits: Sequence[bool], relevant: int, *, depth: int) -> float:
-    """The share of what is relevant, at least 1, in the first places."""
-    return sum(hits[:depth]) / relevant
+def recall(hits: Sequence[float], relevant: int, *, depth: int) -> float:
+    """The share of what is relevant, at least 1, in the first places; hits may be gains."""
+    return sum(hit > 0 for hit in hits[:depth]) / relevant
+
+
+def precision(hits: Sequence[float], *, depth: int) -> float:
+    """The share of the first places with something relevant; a place that the ranking lacks has nothing."""
+    return sum(hit > 0 for hit in hits[:depth]) / depth
+
+
+def hit_rate(hits: Sequence[float], *, depth: int) -> float:
+    """1 if something relevant is in the first places (success at k), else 0."""
+    return float(any(hit > 0 for hit in hits[:depth]))
+
+
+def reciprocal_rank(hits: Sequence[float], *, depth: int) -> float:
+    """1 / the first place with something relevant, 0 if there is none; its mean is MRR (Voorhees, TREC-8)."""
+    return next((1 / place for place, hit in enumerate(hits[:depth], start=1) if hit > 0), 0.0)
 
 
 def bootstrap_interval(
