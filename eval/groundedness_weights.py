@@ -30,13 +30,13 @@ class GroundednessWeights:
 # Fitted on BEGIN, HaluEval's samples and altered sentences of ClapNQ.
 # What they do on answers held out: `python -m tests.benchmarks groundedness`.
 DEFAULT = GroundednessWeights.of(
-    missing=-1.748,
-    unmatched=-1.440,
-    function_words=2.527,
-    negation=-3.055,
-    missing_numbers=-3.210,
-    missing_names=-1.571,
-    displaced_numbers=-3.368,
-    first_person=-2.189,
-    bias=0.827,
+    missing=-1.716,
+    unmatched=-1.356,
+    function_words=2.688,
+    negation=-3.021,
+    missing_numbers=-3.219,
+    missing_names=-1.597,
+    displaced_numbers=-3.352,
+    first_person=-2.180,
+    bias=0.616,
 )
