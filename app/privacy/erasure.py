@@ -42,8 +42,8 @@ class EraseHandler:
         mentions = await self._mentions(tenant_id, tables, names)
         digests = sorted({someone.digest(tenant_id) for someone in known})
         async with self._database.tenant(tenant_id) as connection:
+            await subjects.lock(connection, digests)  # first: another erasure of theirs changes this job
             await jobs.hold(connection, claim)
-            await subjects.lock(connection, digests)
             removed = await subjects.count_held(connection, tenant_id, tables, names)
             await self._erase(connection, tenant_id, tables, names, person)
             await subjects.mark_erased(connection, tenant_id, digests)

@@ -197,6 +197,16 @@ async def test_two_erasures_do_not_share_a_pseudonym(
     assert len(names) >= 2
 
 
+async def test_erasures_of_one_person_at_once_take_turns(
+    client: httpx.AsyncClient, services: Services, tenant_id: UUID
+) -> None:
+    reports = await asyncio.gather(*(erase(client, "ann-of-the-many-requests") for _ in range(12)))
+    assert {report["state"] for report in reports} == {"succeeded"}
+    async with services.database.tenant(tenant_id) as connection:
+        attempts = await connection.fetch("SELECT DISTINCT attempts FROM jobs WHERE kind = 'erase'")
+    assert [tuple(row) for row in attempts] == [(1,)]
+
+
 async def test_a_user_is_erased_under_every_key_and_no_other_user(
     services: Services, client: httpx.AsyncClient, tenant_id: UUID
 ) -> None:
