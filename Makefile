@@ -7,7 +7,7 @@ PY := $(BIN)/python
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-aws-local test test-unit test-slow test-live audit lint format types bench bench-retrieval bench-ingest bench-aws bench-injection openapi lock migrate clean
+.PHONY: help run run-aws-local test test-unit test-slow test-live audit lint format types bench bench-retrieval bench-ingest bench-aws bench-injection eval-deepeval openapi lock migrate clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -61,8 +61,15 @@ bench-aws: .venv/test.stamp  ## the benchmarks of Bedrock's models, on a stand-i
 bench-injection: .venv/test.stamp  ## what attacks in documents reach the reader (ten minutes)
 	$(PY) -m tests.benchmarks injection
 
-openapi: .venv/test.stamp  ## write docs/openapi.json anew
+# The command reads these before any code of ours: nothing is sent, nothing is read from .env, nothing is left here.
+eval-deepeval: .venv/test.stamp  ## the evaluation of the sample documents by DeepEval's own command
+	DEEPEVAL_TELEMETRY_OPT_OUT=1 DEEPEVAL_DISABLE_DOTENV=1 DEEPEVAL_DISABLE_LEGACY_KEYFILE=1 \
+	  CONFIDENT_TRACING_ENABLED=NO CONFIDENT_OPEN_BROWSER=NO DEEPEVAL_CACHE_FOLDER=.data/deepeval \
+	  $(BIN)/deepeval test run tests/eval/test_evaluation.py
+
+openapi: .venv/test.stamp  ## write docs/openapi.json and the routes in docs/security.md anew
 	$(PY) scripts/check_openapi.py --write
+	$(PY) -m tests.integration.security.routes
 
 migrate: .venv/run.stamp  ## bring the configured database to the newest schema
 	$(PY) scripts/migrate.py

@@ -25,6 +25,10 @@ ServicesDep = Annotated[Services, Depends(_services)]
 RequestIdDep = Annotated[str, Depends(_request_id)]
 
 
+# How the OpenAPI document describes the other header that a key may stand in.
+KEY_HEADER = {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."}
+
+
 @dataclass(frozen=True, slots=True)
 class Requirement(SecurityBase):
     """Finds out who asks, and lets them on if they may do that and have not had their share."""

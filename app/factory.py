@@ -8,11 +8,25 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from app.access.middleware import AuthenticationMiddleware
 from app.audit_middleware import AuditMiddleware
+from app.dependencies import KEY_HEADER
 from app.limits.headers import LimitsMiddleware
 from app.middleware import PlainErrorMiddleware, RequestIdMiddleware, SameOriginMiddleware
 from app.problems import MEDIA_TYPE, LimitProblem, Problem, install_problem_handlers
 from app.request_reading import BodyDeadlineMiddleware
-from app.routers import admin, audit, chat, documents, feedback, health, keys, privacy, search, tenants, usage
+from app.routers import (
+    admin,
+    audit,
+    chat,
+    documents,
+    evaluation,
+    feedback,
+    health,
+    keys,
+    privacy,
+    search,
+    tenants,
+    usage,
+)
 from app.routers.ingest import ingest_router
 from app.sample import ingest_sample
 from app.security_headers import (
@@ -42,12 +56,17 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 class Groundwork(FastAPI):
-    """FastAPI, with problems under their own media type in the OpenAPI document."""
+    """FastAPI. Its OpenAPI document has problems under their own media type, and each way to show a key."""
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
+        schemes = document["components"].get("securitySchemes")
+        if schemes is not None:  # all but a worker's
+            schemes["api_key"] = KEY_HEADER
         for operations in document["paths"].values():
             for operation in operations.values():
+                if "security" in operation:
+                    operation["security"] = [{name: []} for name in schemes]
                 for status in PROBLEMS:
                     content = operation["responses"][status]["content"]
                     if MEDIA_TYPE not in content:
@@ -113,5 +132,18 @@ def _routers(settings: Settings) -> list[APIRouter]:
     """A worker answers for its health alone."""
     if settings.role == "worker":
         return [health.router]
-    routers = (chat, search, documents, feedback, usage, admin, keys, tenants, privacy, audit, health)
+    routers = (
+        chat,
+        search,
+        documents,
+        feedback,
+        evaluation,
+        usage,
+        admin,
+        keys,
+        tenants,
+        privacy,
+        audit,
+        health,
+    )
     return [module.router for module in routers]

@@ -16,6 +16,9 @@ from app.access.identity import Identity
 from app.access.tenants import Tenants
 from app.answering import Answerer
 from app.audit import Audit
+from app.evaluation.evaluator import Evaluator
+from app.evaluation.handler import EvaluationHandler
+from app.evaluation.runs import EVALUATE, EvaluationRuns
 from app.ingestion.events import following_bucket
 from app.ingestion.handler import IngestHandler
 from app.ingestion.parsers import open_parser
@@ -43,7 +46,7 @@ from db.reindex import reindex_words
 from db.repositories import tenants
 from db.repositories.jobs import CHANNEL
 from feedback.collect import FeedbackCollector
-from graph.build import build_answer_graph
+from graph.build import AnswerGraph, build_answer_graph
 from graph.state import AnswerContext
 from rag.artifacts import Artifacts, LocalArtifacts, S3Artifacts
 from rag.ingest import IngestionPolicy, Ingestor
@@ -78,6 +81,8 @@ class Services:
     uploads: Uploads
     artifacts: Artifacts
     privacy: Privacy
+    evaluator: Evaluator
+    evaluations: EvaluationRuns
     feedback: FeedbackCollector
 
     @property
@@ -144,8 +149,16 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             suppressed=tuple(settings.suppress.split("|")),
         )
         queue = IngestionQueue(database, limited=has_limits(settings))
+        graph = build_answer_graph()
+        evaluator = Evaluator(
+            database, graph=graph, context=context, spaces=spaces, local=models.local, settings=settings
+        )
         if settings.role != "api":
-            handlers = {**_handlers(settings, database, spaces, policy), **privacy.handlers()}
+            handlers = {
+                **_handlers(settings, database, spaces, policy),
+                **privacy.handlers(),
+                EVALUATE: EvaluationHandler(database, artifacts, evaluator),
+            }
             await stack.enter_async_context(_working(settings, database, logins, handlers))
             await stack.enter_async_context(following_bucket(settings, queue, identity.writer()))
         yield Services(
@@ -162,7 +175,9 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             audit=Audit(database),
             spaces=spaces,
             reranker=reranker,
-            answerer=_answerer(settings, database, context, spaces, privacy),
+            answerer=_answerer(
+                settings, database, graph=graph, context=context, spaces=spaces, privacy=privacy
+            ),
             queue=queue,
             uploads=Uploads(
                 database,
@@ -172,6 +187,8 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             ),
             artifacts=artifacts,
             privacy=privacy,
+            evaluator=evaluator,
+            evaluations=EvaluationRuns(database, artifacts),
             feedback=FeedbackCollector(database),
         )
 
@@ -252,11 +269,17 @@ async def prepare_schema(logins: DatabaseLogins, embedding: EmbeddingModel) -> N
 
 
 def _answerer(
-    settings: Settings, database: Database, context: AnswerContext, spaces: Spaces, privacy: Privacy
+    settings: Settings,
+    database: Database,
+    *,
+    graph: AnswerGraph,
+    context: AnswerContext,
+    spaces: Spaces,
+    privacy: Privacy,
 ) -> Answerer:
     return Answerer(
         database,
-        build_answer_graph(),
+        graph,
         context,
         questions=privacy.questions,
         keys=privacy.keys,

@@ -104,10 +104,11 @@ class Spaces:
         strategy: Strategy = Strategy.AUTO,
         top_k: int = 8,
         vector: Sequence[float] | None = None,
+        exact: bool = False,
     ) -> Retrieval:
         """`Retriever.retrieve` in the active space."""
         return await self.current.retriever.retrieve(
-            question, scope, strategy=strategy, top_k=top_k, vector=vector
+            question, scope, strategy=strategy, top_k=top_k, vector=vector, exact=exact
         )
 
     async def follow(self) -> None:

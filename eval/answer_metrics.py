@@ -29,6 +29,20 @@ def token_f1(answer: str, expected: Iterable[str]) -> float:
     )
 
 
+def answer_recall(answer: str, expected: Iterable[str]) -> float:
+    """The best share of an expected answer's words that the answer has, normalised, and counted as above.
+
+    An answer that quotes whole sentences is right without being short, which F1 would hold against it.
+    """
+    return max(
+        (_recall(normalise_answer(answer).split(), normalise_answer(e).split()) for e in expected), default=0
+    )
+
+
+def _recall(said: Sequence[str], right: Sequence[str]) -> float:
+    return (Counter(said) & Counter(right)).total() / len(right) if right else float(not said)
+
+
 def _f1(said: Sequence[str], right: Sequence[str]) -> float:
     if not said or not right:
         return float(said == right)

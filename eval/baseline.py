@@ -1,6 +1,6 @@
 """The run that others are compared with: its file, and the comparison case by case."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -75,7 +75,7 @@ class Pairs:
     """Scores of the cases that two runs both measured, in the same order.
 
     Attributes:
-        applicable: How many cases either run lists the metric for.
+        applicable: How many cases either run lists the metric for, without those that were left out.
         in_baseline: Whether the baseline lists it at all.
     """
 
@@ -157,17 +157,37 @@ def _named(run: RunResults) -> str:
     return f"{run.dataset.name!r} ({run.dataset.sha256[:12]})"
 
 
-def pair_scores(metric: str, baseline: RunResults, candidate: RunResults) -> Pairs:
+def pair_scores(
+    metric: str, baseline: RunResults, candidate: RunResults, *, conditional: bool = False
+) -> Pairs:
+    """The scores to compare.
+
+    Args:
+        metric: Its name.
+        baseline: The run before.
+        candidate: The run after.
+        conditional: Whether the metric may apply to a case in one run alone, as where the other abstained;
+            such a case is left out. Otherwise it counts as one that wasn't measured.
+    """
     before, after = baseline.scores(metric), candidate.scores(metric)
+    left_out = _only_once(baseline, before, candidate, after) if conditional else set()
     ids = [case for case in before if before[case] is not None and after.get(case) is not None]
     return Pairs(
         metric,
         tuple(ids),
         np.array([before[case] for case in ids], float),
         np.array([after[case] for case in ids], float),
-        applicable=len(before.keys() | after.keys()),
+        applicable=len((before.keys() | after.keys()) - left_out),
         in_baseline=bool(before),
     )
+
+
+def _only_once(
+    baseline: RunResults, before: Collection[str], candidate: RunResults, after: Collection[str]
+) -> set[str]:
+    """Cases of both runs that the metric applies to in one alone."""
+    in_both = {case.id for case in baseline.cases} & {case.id for case in candidate.cases}
+    return {case for case in in_both if (case in before) != (case in after)}
 
 
 def compare_pairs(pairs: Pairs, *, confidence: float, resamples: int, seed: int) -> MetricChange:

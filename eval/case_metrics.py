@@ -4,14 +4,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from eval.answer_metrics import Encode, embedding_relevance, exact_match, lexical_relevance, token_f1
+from eval.answer_metrics import (
+    Encode,
+    answer_recall,
+    embedding_relevance,
+    exact_match,
+    lexical_relevance,
+    token_f1,
+)
 from eval.cases import EvaluationCase
-from eval.citation_metrics import citation_precision, citation_recall, citation_validity, read_statements
+from eval.citation_metrics import (
+    citation_precision,
+    citation_recall,
+    citation_validity,
+    gold_citations,
+    read_statements,
+)
 from eval.groundedness import GroundednessScorer
 from eval.metrics import gains, graded_ndcg, hit_rate, precision, recall, reciprocal_rank
 from rag.cite import MARKERS
 
 DEPTHS = (1, 3, 5, 10)
+ANSWER_METRICS = (
+    "groundedness",
+    "lexical_relevance",
+    "embedding_relevance",
+    "citation_validity",
+    "citation_recall",
+    "citation_precision",
+)
 SUPPORTED = 0.5  # a groundedness score: from here on support is likelier than not
 
 
@@ -22,12 +43,14 @@ class AnsweredCase:
     Attributes:
         answer: With its markers.
         sources: Texts of the passages that it was written from; `[n]` names the n-th.
-        retrieved: Names of the documents found, best first, as in the case's `ground_truth_docs`.
+        documents: Name of each source's document, as in the case's `ground_truth_docs`.
+        retrieved: Names of the documents found, best first.
     """
 
     answer: str
     abstained: bool
     sources: tuple[str, ...]
+    documents: tuple[str, ...]
     retrieved: tuple[str, ...]
 
 
@@ -52,7 +75,10 @@ class CaseMetrics:
             InvalidInputError: A text is not valid Unicode.
             ModelError: The encoder failed.
         """
-        scores = {"abstention": float(answered.abstained != case.answerable)}
+        scores = {
+            "abstention": float(answered.abstained != case.answerable),
+            "answer_correctness": answer_correctness(case, answered),
+        }
         if any(grade > 0 for grade in case.judgments.values()):
             scores |= ranking_metrics(answered.retrieved, case.judgments, self._depths)
         if case.answerable and case.expected_answers:
@@ -60,6 +86,13 @@ class CaseMetrics:
             scores["exact_match"] = exact_match(answer, case.expected_answers)
             scores["token_f1"] = token_f1(answer, case.expected_answers)
         return scores if answered.abstained else scores | self._answer_metrics(case.query, answered)
+
+    def applicable(self, case: EvaluationCase) -> tuple[str, ...]:
+        """Names of all metrics that an answer to the case would have."""
+        gold = next(iter(case.judgments), "")
+        named = AnsweredCase(answer="", abstained=True, sources=(), documents=(), retrieved=(gold,))
+        known = tuple(self.measure(case, named))
+        return known + ANSWER_METRICS if case.answerable else known
 
     def _answer_metrics(self, question: str, answered: AnsweredCase) -> dict[str, float]:
         @cache
@@ -80,6 +113,25 @@ class CaseMetrics:
             "citation_precision": citation_precision(statements, sources, check),
         }
         return {name: value for name, value in measured.items() if value is not None}
+
+
+def answer_correctness(case: EvaluationCase, answered: AnsweredCase) -> float:
+    """How right the answer is, all in all: from 0 to 1, for every case.
+
+    Of a question without an answer, 1 if the service abstained, else 0. Of one with an answer, 0 if it
+    abstained, else `answer_recall` times the share of its citations that name a document with the answer,
+    each as far as the case tells what is right. So it falls when search, prompt, citations or abstaining get
+    worse.
+    """
+    if answered.abstained or not case.answerable:
+        return float(answered.abstained and not case.answerable)
+    score = 1.0
+    if case.expected_answers:
+        score *= answer_recall(MARKERS.sub("", answered.answer), case.expected_answers)
+    gold = {name for name, grade in case.judgments.items() if grade > 0}
+    if gold:
+        score *= gold_citations(read_statements(answered.answer), answered.documents, gold)
+    return score
 
 
 def ranking_metrics(

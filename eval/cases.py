@@ -55,9 +55,10 @@ class EvaluationCase(BaseModel):
             compared.
         ground_truth_docs: Names of the sources that hold the answer, or each with a grade, 0 if irrelevant.
         metadata: Whatever else is known; it isn't measured.
-        id: The same in every version of the set; by default a hash of the question and its history.
+        id: The same in every version of the set; by default a hash of the question, its history and filters.
         answerable: Whether the documents answer the question; if not, the right thing is to abstain.
         history: The conversation so far, oldest turn first.
+        filters: Narrow the search to some sources, as those of a request to `/chat` do.
         tags: For reports on some of the cases.
         source: Where the case comes from, such as a public data set.
     """
@@ -71,6 +72,7 @@ class EvaluationCase(BaseModel):
     id: Label = ""
     answerable: bool = True
     history: list[Turn] = []
+    filters: dict[str, JsonValue] = {}
     tags: list[Label] = []
     source: Label | None = None
 
@@ -105,8 +107,8 @@ class EvaluationSet:
 
     @cached_property
     def version(self) -> str:
-        """SHA-256 of the cases as canonical JSON, in their order."""
-        return _sha256([case.model_dump(mode="json") for case in self.cases])
+        """SHA-256 of the cases as canonical JSON, in their order; fields that say nothing don't count."""
+        return _sha256([case.model_dump(mode="json", exclude_defaults=True) for case in self.cases])
 
 
 def read_cases(path: Path) -> EvaluationSet:
@@ -166,7 +168,8 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _default_id(case: EvaluationCase) -> str:
-    return _sha256([case.query, [turn.model_dump() for turn in case.history]])[:ID_LENGTH]
+    asked = [case.query, [turn.model_dump() for turn in case.history]]
+    return _sha256([*asked, case.filters] if case.filters else asked)[:ID_LENGTH]
 
 
 def _sha256(value: Any) -> str:

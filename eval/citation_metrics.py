@@ -6,7 +6,7 @@ groundedness score with a threshold.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from eval.groundedness import split_sentences
@@ -70,6 +70,20 @@ def citation_precision(
         for statement in statements
         for index in statement.indexes
     )
+
+
+def gold_citations(
+    statements: Sequence[CitedStatement], documents: Sequence[str], gold: Collection[str]
+) -> float:
+    """The share of the citations that name one of the documents with the answer; 0 without citations.
+
+    Args:
+        statements: The answer's.
+        documents: Name of each source's document, in the sources' order.
+        gold: Names of those that hold the answer.
+    """
+    cited = [index for statement in statements for index in statement.indexes]
+    return _share(1 <= n <= len(documents) and documents[n - 1] in gold for n in cited) or 0.0
 
 
 def _serves(statement: CitedStatement, index: int, sources: Sequence[str], supports: Supports) -> bool:

@@ -117,14 +117,15 @@ def run_gate(
         return GateReport(candidate, None, settings, summaries, (), {}, tuple(checks))
     check_comparable(baseline.run, candidate)
     names = tuple(dict.fromkeys((*names, *baseline.run.metric_names)))
-    pairs = {name: pair_scores(name, baseline.run, candidate) for name in names}
+    primary = settings.primary_metric
+    pairs = {name: pair_scores(name, baseline.run, candidate, conditional=name != primary) for name in names}
     changes = {n: _compare(p, settings) for n, p in pairs.items() if _too_few(p, settings) is None}
-    adjusted = _adjust([c for n, c in changes.items() if n != settings.primary_metric])
+    adjusted = _adjust([c for n, c in changes.items() if n != primary])
     regression = Verdict.FAIL if fail_on_regression else Verdict.WARN
     for name in names:
         if name not in changes:
             checks.append(_check_too_few(pairs[name], settings))
-        elif name == settings.primary_metric:
+        elif name == primary:
             checks.append(_check_primary(changes[name], settings, regression))
         else:
             checks.append(_check_other(changes[name], settings, adjusted[name]))

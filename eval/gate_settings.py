@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated
@@ -33,6 +33,16 @@ DEFAULT_THRESHOLDS = {
 }
 
 
+JUDGED_METRIC = "faithfulness"
+# Of what is measured without a judge.
+OFFLINE_METRIC = "answer_correctness"
+OFFLINE_THRESHOLDS = {
+    "groundedness": Threshold(fail=0.75, warn=0.80),
+    "citation_validity": Threshold(fail=0.95, warn=1.0),
+    "embedding_relevance": Threshold(fail=0.40, warn=0.45),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, config=CHECKED)
 class GateSettings:
     """How strict the gate is.
@@ -48,7 +58,7 @@ class GateSettings:
         seed: Of the same.
     """
 
-    primary_metric: MetricName = "faithfulness"
+    primary_metric: MetricName = JUDGED_METRIC
     thresholds: Mapping[MetricName, Threshold] = field(default_factory=lambda: DEFAULT_THRESHOLDS)
     min_measured_share: Score = 0.95
     min_pairs: Annotated[int, Field(ge=2)] = 30
@@ -61,6 +71,15 @@ class GateSettings:
     def gated_metrics(self) -> tuple[str, ...]:
         """Those that must be measured, the primary one first."""
         return tuple(dict.fromkeys((self.primary_metric, *self.thresholds)))
+
+
+def settings_for(metrics: Collection[str]) -> GateSettings:
+    """Those for a run with these metrics, whether or not a model has judged it."""
+    if OFFLINE_METRIC not in metrics:
+        return GateSettings()
+    known = {**OFFLINE_THRESHOLDS, **DEFAULT_THRESHOLDS}
+    thresholds = {name: threshold for name, threshold in known.items() if name in metrics}
+    return GateSettings(primary_metric=OFFLINE_METRIC, thresholds=thresholds)
 
 
 _SETTINGS: TypeAdapter[GateSettings] = TypeAdapter(GateSettings)

@@ -55,6 +55,8 @@ class SearchQuery:
         candidates: How many passages each leg contributes.
         limit: Most passages to return, best first.
         fusion: How the legs become one ranking, unless the tenant has a setting of its own.
+        exact: Whether all passages in scope are compared, whatever that costs: the same corpus then gives the
+            same result, which an index built at random levels does not.
     """
 
     vector: Sequence[float] | None
@@ -62,6 +64,7 @@ class SearchQuery:
     limit: int
     candidates: int = 50
     fusion: Fusion = DEFAULT_FUSION
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

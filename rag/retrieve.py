@@ -52,6 +52,7 @@ class PassageRetriever(Protocol):
         strategy: Strategy = Strategy.AUTO,
         top_k: int = 8,
         vector: Sequence[float] | None = None,
+        exact: bool = False,
     ) -> Retrieval: ...
 
 
@@ -86,6 +87,7 @@ class Retriever:
         strategy: Strategy = Strategy.AUTO,
         top_k: int = 8,
         vector: Sequence[float] | None = None,
+        exact: bool = False,
     ) -> Retrieval:
         """At most `top_k` passages, best first.
 
@@ -95,6 +97,7 @@ class Retriever:
             strategy: Which legs search.
             top_k: Most passages to return.
             vector: The question's vector, where the caller has it already.
+            exact: Whether to compare all passages, and so find the same each time.
 
         Raises:
             InvalidInputError: The vector has not as many dimensions as the corpus' vectors.
@@ -121,6 +124,7 @@ class Retriever:
             limit=top_k,
             candidates=candidates,
             fusion=self._fusion,
+            exact=exact,
         )
         found = await self._search.search(scope, query)
         timings = {"embed": embedded - began, "search": time.perf_counter() - embedded}

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from eval.baseline import read_baseline
 from eval.gate import EXIT_CODES, USAGE_ERROR, GateReport, run_gate
-from eval.gate_settings import GateSettings, read_gate_settings
+from eval.gate_settings import read_gate_settings, settings_for
 from eval.report.elements import one_line
 from eval.report.junit import junit_report
 from eval.report.markdown import markdown_report
@@ -50,15 +50,28 @@ def write_report(report: GateReport, path: Path | None, writer: Writer) -> None:
             raise InvalidInputError(f"{path}: {exc.strerror}") from exc
 
 
-def run(arguments: argparse.Namespace) -> int:
-    settings = read_gate_settings(arguments.settings) if arguments.settings else GateSettings()
-    results = read_results(arguments.results)
-    baseline = read_baseline(arguments.baseline) if arguments.baseline else None
-    report = run_gate(results, baseline, settings, fail_on_regression=arguments.fail_on_regression)
-    print(describe(report))
+def write_reports(report: GateReport, arguments: argparse.Namespace) -> None:
+    """Write the forms that were asked for."""
     write_report(report, arguments.summary, markdown_report)
     write_report(report, arguments.junit, junit_report)
     write_report(report, arguments.html, html_report)
+
+
+def add_report_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--summary", type=Path, metavar="OUT.md", help="write a summary for a pull request")
+    add("--junit", type=Path, metavar="OUT.xml", help="write the checks as JUnit XML")
+    add("--html", type=Path, metavar="OUT.html", help="write the whole report")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    results = read_results(arguments.results)
+    given = arguments.settings
+    settings = read_gate_settings(given) if given else settings_for(results.metric_names)
+    baseline = read_baseline(arguments.baseline) if arguments.baseline else None
+    report = run_gate(results, baseline, settings, fail_on_regression=arguments.fail_on_regression)
+    print(describe(report))
+    write_reports(report, arguments)
     return EXIT_CODES[report.verdict]
 
 
@@ -69,9 +82,7 @@ def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     add("--baseline", type=Path, metavar="FILE", help="what to compare it with; see update_baseline.py")
     add("--fail-on-regression", action="store_true", help="a drop of the primary metric fails, not warns")
     add("--settings", type=Path, metavar="FILE", help="of the gate, TOML or JSON")
-    add("--summary", type=Path, metavar="OUT.md", help="write a summary for a pull request")
-    add("--junit", type=Path, metavar="OUT.xml", help="write the checks as JUnit XML")
-    add("--html", type=Path, metavar="OUT.html", help="write the whole report")
+    add_report_options(parser)
     arguments = parser.parse_args(given)
     if arguments.fail_on_regression and not arguments.baseline:
         parser.error("--fail-on-regression needs --baseline")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from eval.baseline import means, read_baseline, replace_baseline, write_baseline
 from eval.gate import USAGE_ERROR, Verdict, run_gate
-from eval.gate_settings import GateSettings, read_gate_settings
+from eval.gate_settings import read_gate_settings, settings_for
 from eval.report.results import read_results
 from rag.errors import InvalidInputError
 from scripts.check_eval_thresholds import Parser, describe
@@ -28,8 +28,9 @@ def describe_means(before: dict[str, float], after: dict[str, float]) -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    settings = read_gate_settings(arguments.settings) if arguments.settings else GateSettings()
     results = read_results(arguments.results)
+    given = arguments.settings
+    settings = read_gate_settings(given) if given else settings_for(results.metric_names)
     old = read_baseline(arguments.baseline) if arguments.baseline.exists() else None
     report = run_gate(results, settings=settings)
     refused = report.verdict in _REFUSED

@@ -45,6 +45,7 @@ def search_shape(
         dimensions=dimensions,
         driver=compiled.driver if compiled else None,
         condition=compiled.condition if compiled else None,
+        exact=query.exact,
     )
 
 

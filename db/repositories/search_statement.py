@@ -64,7 +64,7 @@ NUMBERS = ", ".join(NUMBER.format(name=name) for name in ("k1", "b", "vector_wei
 # simply the whole of a large corpus.
 FEW = """
 exact_limit AS MATERIALIZED (
-    SELECT ceil(sqrt(%(route)s * $5::float8 * greatest(reltuples, size)))::bigint AS chunks
+    SELECT %(exact_limit)s AS chunks
     FROM corpus CROSS JOIN pg_class WHERE oid = 'chunk_embeddings'::regclass
 ), few AS MATERIALIZED (
     SELECT t.chunk_number
@@ -80,6 +80,8 @@ exact_limit AS MATERIALIZED (
     FROM exact_limit
 )
 """
+WORTH_COMPARING = f"ceil(sqrt({ROUTE} * $5::float8 * greatest(reltuples, size)))::bigint"
+ALL_CHUNKS = "size"
 ALL_READABLE = "SELECT source_id FROM source_readers WHERE tenant_id = $1 AND reader = ANY ($2::text[])"
 NARROWED_BY_READERS = """
 (SELECT restricted OR size <= chunks FROM corpus CROSS JOIN exact_limit)
@@ -330,6 +332,7 @@ class Shape:
     dimensions: int
     driver: str | None
     condition: str | None
+    exact: bool = False
 
 
 @lru_cache(maxsize=256)  # as many filter shapes as one service is likely to see
@@ -343,9 +346,9 @@ def build_statement(shape: Shape) -> str:
         CORPUS % {"k1": K1, "b": B, "numbers": NUMBERS},
         FEW
         % {
-            "route": ROUTE,
+            "exact_limit": ALL_CHUNKS if shape.exact else WORTH_COMPARING,
             "driver": shape.driver or ALL_READABLE,
-            "counted": "true" if shape.condition else NARROWED_BY_READERS,
+            "counted": "true" if shape.condition or shape.exact else NARROWED_BY_READERS,
             "condition": in_scope if shape.driver else condition,
         },
         PARAMETERS % numbers,

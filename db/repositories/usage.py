@@ -62,6 +62,7 @@ class RequestKind(StrEnum):
     CHAT = "chat"
     SEARCH = "search"
     INGEST = "ingest"
+    EVALUATION = "evaluation"
 
 
 class Grouping(StrEnum):

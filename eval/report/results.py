@@ -36,7 +36,7 @@ Score = Annotated[float, Field(ge=0, le=1)]
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=CHECKED)
 class DatasetVersion:
-    """Which questions were asked: a name, and the hash of the file's bytes."""
+    """Which questions were asked: a set's name, and its version (`eval.cases.EvaluationSet`)."""
 
     name: Name
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -257,3 +257,4 @@ async def test_nothing_crosses_between_tenants_that_work_at_once(walls: Walls) -
 async def test_nothing_crosses_in_ten_thousand_operations(walls: Walls) -> None:
     while walls.carried_out < 10_000:
         await _run(walls, examples=50, steps=50)
+    print(f"{walls.carried_out} operations")  # noqa: T201 - shown by `pytest -rP`

@@ -32,6 +32,8 @@ CLOSED_COLUMNS = {
     ("api_keys", "role"),
     ("audit_log", "result"),
     ("data_keys", "wrapping"),
+    ("evaluation_results", "dataset_sha256"),
+    ("evaluation_results", "verdict"),
 }
 
 

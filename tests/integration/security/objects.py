@@ -9,11 +9,12 @@ from uuid import UUID, uuid4
 from app.access.api_keys import ApiKeys, KeyRequest
 from app.access.identity import Identity
 from app.audit import Audit
+from app.evaluation.storage import case_fields, judge, store
 from app.ingestion.queue import IdempotencyKey, IngestionQueue, Upload, part_of
 from app.ingestion.uploads import NewUpload
 from app.privacy.person import Person
 from db.pool import Database
-from db.repositories import conversations, feedback, jobs, schedules, traces, uploads, usage
+from db.repositories import conversations, evaluations, feedback, jobs, schedules, traces, uploads, usage
 from db.repositories.conversations import StoredCitation
 from db.repositories.jobs import NewJob
 from db.repositories.schedules import Schedule
@@ -28,6 +29,7 @@ from rag.sources.object_keys import upload_key
 from tests.integration.app.access import KeyMaker
 from tests.integration.app.aws import Aws
 from tests.integration.db.corpus import new_version
+from tests.unit.eval.runs import HASH, make_case, make_run
 
 # The job that a route works on: its kind and state, by the beginning of the path, longest first.
 JOBS = {
@@ -81,6 +83,7 @@ class Objects:
             "conversation_id": self._conversation,
             "request_id": self._request,
             "key_id": self._key,
+            "eval_run_id": self._evaluation,
             "tenant_id": self._tenant,
             "subject": self._subject,
         }
@@ -174,6 +177,22 @@ class Objects:
 
     async def _key(self, owner: Owner, path: str) -> UUID:
         return (await self.keys.create(owner.identity, KeyRequest(f"Key of {owner.word}"))).key.id
+
+    async def _evaluation(self, owner: Owner, path: str) -> UUID:
+        """A run that has ended."""
+        tenant_id, case = owner.tenant_id, make_case(1, {"token_f1": 1.0}, answer=owner.word)
+        new = evaluations.NewRun(
+            created_by=owner.subject,
+            groups=owner.acl,
+            dataset_path=f"{owner.word}.jsonl",
+            dataset_sha256=HASH,
+            model_version=owner.word,
+        )
+        async with self.database.tenant(tenant_id) as connection:
+            run_id = await evaluations.add(connection, tenant_id, new)
+            await evaluations.keep_case(connection, tenant_id, run_id, case.id, case_fields(case))
+            await store(connection, run_id, judge(make_run([case], run_id=owner.word), None))
+        return run_id
 
     async def _tenant(self, owner: Owner, path: str) -> UUID:
         """Another one each time: routes delete it. It says that it belongs to nobody."""

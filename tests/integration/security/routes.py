@@ -1,7 +1,12 @@
-"""Every route of the service with the permission it declares, from the OpenAPI document and the routes."""
+"""Every route of the service with the permission it declares, from the OpenAPI document and the routes.
 
+`python -m tests.integration.security.routes` writes their table in docs/security.md anew.
+"""
+
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +19,8 @@ from app.dependencies import Requirement
 from app.factory import create_app
 from app.settings import Settings
 
+PAGE = Path(__file__).parents[3] / "docs" / "security.md"
+TABLE = re.compile(r"^\| Route \|.*?(?=\n\n)", re.MULTILINE | re.DOTALL)
 # Fields of queries and bodies that name an object, like the parameters of paths.
 NAMES_OF_OBJECTS = {"conversation_id", "request_id", "tenant_id"}
 # Names that are nobody's: the route looks for them in the caller's tenant, and finds them or not.
@@ -21,6 +28,7 @@ FREE_NAMES = {"subject"}
 # What a schema can't tell: of which there may be one, what has to be there, and what other routes rely on.
 VALUES: dict[str, Any] = {
     "query": "When does the heron cross the river at dawn?",
+    "dataset_path": "handbook.jsonl",
     "mime_type": "text/plain",
     "filename": "notes.txt",
     "expires_at": "2999-01-01T00:00:00Z",
@@ -88,12 +96,12 @@ def all_routes() -> list[Route]:
 
 
 def access_matrix(routes: list[Route]) -> str:
-    """Which role may call what, as a Markdown table."""
+    """Which role may call what, as a Markdown table by path."""
     lines = [
         f"| Route | Permission | {' | '.join(Role)} |",
         f"|---|---|{'---|' * len(Role)}",
     ]
-    for route in routes:
+    for route in sorted(routes, key=lambda route: route.path):
         may = (
             "yes" if route.permission is None or route.permission in PERMISSIONS[role] else "403"
             for role in Role
@@ -172,4 +180,5 @@ def _example(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    print(access_matrix(all_routes()))  # noqa: T201 - for docs/security.md
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(TABLE.sub(lambda _: access_matrix(all_routes()), page), encoding="utf-8")

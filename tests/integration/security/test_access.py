@@ -23,7 +23,7 @@ from tests.integration.conftest import running_service, settings_for
 from tests.integration.security.callers import Caller, Callers
 from tests.integration.security.canaries import CANARY, leaks, plant
 from tests.integration.security.objects import Objects, Owner
-from tests.integration.security.routes import Route, all_routes
+from tests.integration.security.routes import PAGE, TABLE, Route, access_matrix, all_routes
 from tests.standins.issuer import AUDIENCE, issuer_server
 
 ROUTES = all_routes()
@@ -178,6 +178,11 @@ async def canaries(world: World, logins: DatabaseLogins) -> set[str]:
 def test_every_route_declares_what_it_needs() -> None:
     public = {str(route) for route in ROUTES if route.permission is None}
     assert public == {"GET /health", "GET /health/live", "GET /health/ready"}
+
+
+def test_the_documentation_has_the_table_of_routes_and_roles() -> None:
+    (table,) = TABLE.findall(PAGE.read_text(encoding="utf-8"))
+    assert table == access_matrix(ROUTES), "run `make openapi`"
 
 
 def test_there_are_thousands_of_cases(world: World) -> None:

@@ -13,11 +13,13 @@ import pytest
 
 from app.access.roles import Role
 from app.factory import create_app
+from app.settings import Settings
 from db.addresses import DatabaseLogins
 from rag.models.local import LocalModels
 from tests.integration.app.access import PEPPER
 from tests.integration.app.aws import BUCKET, moto_aws
 from tests.integration.conftest import running_service, settings_for
+from tests.integration.security.routes import all_routes
 from tests.standins.issuer import AUDIENCE, issuer_server
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
@@ -79,6 +81,17 @@ async def fuzzer(logins: DatabaseLogins, local_models: LocalModels, tmp_path: Pa
         }
         async with running_service(settings, local_models) as client:
             yield Fuzzer(str(client.base_url), document, tokens)
+
+
+def test_an_operation_says_how_to_show_who_asks_unless_it_is_public() -> None:
+    document = create_app(Settings(_env_file=None)).openapi()
+    schemes = document["components"]["securitySchemes"]
+    assert set(schemes) == {"bearer", "api_key"}
+    assert schemes["bearer"]["scheme"] == "bearer"
+    assert (schemes["api_key"]["in"], schemes["api_key"]["name"]) == ("header", "X-API-Key")
+    for route in all_routes():
+        shown = document["paths"][route.path][route.method.lower()].get("security", [])
+        assert shown == ([] if route.permission is None else [{"bearer": []}, {"api_key": []}]), route
 
 
 async def test_the_service_does_what_its_document_says(fuzzer: Fuzzer) -> None:

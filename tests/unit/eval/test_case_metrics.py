@@ -28,7 +28,11 @@ def metrics() -> CaseMetrics:
 
 def answered(answer: str, *, abstained: bool = False) -> AnsweredCase:
     return AnsweredCase(
-        answer=answer, abstained=abstained, sources=("Dogs are animals.", BACKUPS), retrieved=("a.md", "b.md")
+        answer=answer,
+        abstained=abstained,
+        sources=("Dogs are animals.", BACKUPS),
+        documents=("a.md", "b.md"),
+        retrieved=("a.md", "b.md"),
     )
 
 
@@ -76,10 +80,35 @@ def test_abstaining_from_a_question_with_an_answer_is_wrong(metrics: CaseMetrics
 
 
 def test_abstaining_where_there_is_no_answer_is_right(metrics: CaseMetrics) -> None:
-    assert metrics.measure(UNANSWERABLE, answered("I don't know.", abstained=True)) == {"abstention": 1.0}
+    scores = metrics.measure(UNANSWERABLE, answered("I don't know.", abstained=True))
+    assert scores == {"abstention": 1.0, "answer_correctness": 1.0}
 
 
 def test_an_answer_where_there_is_none_is_measured_for_what_it_is(metrics: CaseMetrics) -> None:
     scores = metrics.measure(UNANSWERABLE, answered("Dogs are animals."))
-    assert scores.keys() == {"abstention"} | ANSWER_METRICS - {"citation_validity", "citation_precision"}
-    assert scores["abstention"] == 0.0
+    uncited = {"citation_validity", "citation_precision"}
+    assert scores.keys() == {"abstention", "answer_correctness"} | ANSWER_METRICS - uncited
+    assert scores["abstention"] == scores["answer_correctness"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "correctness"),
+    [
+        ("Backups are kept for 35 days [2].", 1.0),
+        ("Backups are kept for 35 hours [2].", 1 / 2),  # one of the two expected words
+        ("Backups are kept for 35 days [1].", 0.0),  # of a document that doesn't say so
+        ("Backups are kept for 35 days [1][2].", 1 / 2),
+        ("Backups are kept for 35 days.", 0.0),  # an answer without a citation is none
+        ("Backups are kept for 35 days [9].", 0.0),
+    ],
+)
+def test_a_correct_answer_says_what_is_expected_and_cites_where_it_stands(
+    metrics: CaseMetrics, answer: str, correctness: float
+) -> None:
+    assert metrics.measure(CASE, answered(answer))["answer_correctness"] == correctness
+
+
+def test_what_would_apply_is_known_without_an_answer(metrics: CaseMetrics) -> None:
+    cited = metrics.measure(CASE, answered("Backups are kept for 35 days [2]."))
+    assert set(metrics.applicable(CASE)) == set(cited)
+    assert set(metrics.applicable(UNANSWERABLE)) == {"abstention", "answer_correctness"}

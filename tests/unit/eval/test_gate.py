@@ -240,3 +240,10 @@ def test_wrong_settings_are_named(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         read_gate_settings(path)
     assert str(caught.value).startswith(f"{path}: {said}")
+
+
+def test_a_metric_beside_the_primary_one_may_stop_applying() -> None:
+    settings = GateSettings(primary_metric="f", thresholds={"g": Threshold(fail=0.5, warn=0.5)})
+    before = make_run([make_case(n, {"f": 0.9, "g": 0.9}) for n in range(200)])
+    after = make_run([make_case(n, {"f": 0.9, "g": 0.9} if n < 150 else {"f": 0.9}) for n in range(200)])
+    assert run_gate(after, baseline_of(before), settings).verdict is Verdict.PASS

@@ -1,0 +1,77 @@
+"""The handler of evaluation jobs."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from app.evaluation.datasets import read_dataset
+from app.evaluation.evaluator import EvaluationOrder, Evaluator
+from app.evaluation.storage import case_fields, find_baseline, judge, read_cases, store
+from app.worker import Report
+from db.pool import Database
+from db.repositories import evaluations, jobs
+from db.repositories.evaluations import StoredRun
+from db.repositories.jobs import Claim, JobState
+from eval.baseline import Baseline
+from eval.report.results import CaseResult, RunResults
+from rag.artifacts import Artifacts
+from rag.errors import InvalidInputError, NotFoundError
+from rag.ports import SearchScope
+
+
+class EvaluationHandler:
+    """`app.worker.Handler` of the kind "evaluate". Another attempt goes on where the last one was stopped."""
+
+    def __init__(self, database: Database, artifacts: Artifacts, evaluator: Evaluator) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._evaluator = evaluator
+
+    async def __call__(self, claim: Claim, report: Report) -> None:
+        """Storing the run ends the job, in one transaction."""
+        run_id = UUID(str(claim.payload["run_id"]))
+        async with self._database.tenant(claim.tenant_id) as connection:
+            stored = await evaluations.find(connection, run_id)
+            if stored is None:
+                raise NotFoundError(f"there is no evaluation run {run_id}")
+            done = {case.id: case for case in await read_cases(connection, run_id)}
+            baseline = await find_baseline(connection, stored)
+        results = await self._evaluate(claim, stored, done, report)
+        await self._finish(claim, run_id, results, baseline)
+
+    async def _evaluate(
+        self, claim: Claim, stored: StoredRun, done: Mapping[str, CaseResult], report: Report
+    ) -> RunResults:
+        dataset = await read_dataset(self._artifacts, claim.tenant_id, stored.dataset_path)
+        if dataset.version != stored.dataset_sha256:
+            raise InvalidInputError(f"{stored.dataset_path} has changed since the run was asked for")
+        order = EvaluationOrder(
+            run_id=stored.id,
+            dataset=dataset,
+            model_version=stored.model_version,
+            scope=SearchScope(claim.tenant_id, stored.groups),
+            samples=stored.num_samples,
+            seed=stored.seed,
+            wanted=stored.wanted_metrics,
+            job_id=claim.id,
+        )
+        kept = set(done)
+
+        async def keep(result: CaseResult) -> None:
+            async with self._database.tenant(claim.tenant_id) as connection:
+                await jobs.hold(connection, claim)
+                await evaluations.keep_case(
+                    connection, claim.tenant_id, stored.id, result.id, case_fields(result)
+                )
+            kept.add(result.id)
+            await report({"cases": len(kept), "of": order.size})
+
+        return await self._evaluator.evaluate(order, keep=keep, done=done)
+
+    async def _finish(
+        self, claim: Claim, run_id: UUID, results: RunResults, baseline: Baseline | None
+    ) -> None:
+        judged = judge(results, baseline)
+        outcome = {"run_id": str(run_id), "verdict": judged.verdict.value}
+        async with self._database.tenant(claim.tenant_id) as connection:
+            await store(connection, run_id, judged)
+            await jobs.end(connection, claim, JobState.SUCCEEDED, result=outcome)

@@ -1,0 +1,174 @@
+"""Evaluate: `scripts/run_evaluation.py --dataset SET.jsonl --model-version NAME --output results.json`.
+
+Asks the service the questions of an evaluation set and measures the answers. With --corpus, of the documents
+of a folder, in a database of the run's own; without, of a tenant's, where the run is then kept. Exit code 1
+if something failed, 4 for a wrong file or usage; whether the answers are good enough is for
+check_eval_thresholds.py to say.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from uuid import uuid4
+
+from pydantic import ValidationError
+from tqdm import tqdm
+
+from app.evaluation.corpus import folder_services
+from app.evaluation.evaluator import EvaluationOrder
+from app.evaluation.storage import judge, metrics_of, record
+from app.services import Services
+from app.settings import Settings
+from db.repositories import tenants
+from db.repositories.evaluations import NewRun
+from eval.cases import EvaluationSet, parse_cases, read_cases
+from eval.gate import USAGE_ERROR
+from eval.progress import ProgressFile
+from eval.report.results import CaseResult, RunResults, write_results
+from observability.logs import configure_logs
+from rag.artifacts import S3Artifacts
+from rag.errors import GroundworkError, InvalidInputError
+from rag.ports import SearchScope
+from scripts.check_eval_thresholds import Parser, add_report_options, write_reports
+from scripts.ingest_commands import services_for
+
+SHOWN_UNKNOWN = 5
+
+
+async def read_set(place: str) -> EvaluationSet:
+    """The set of a file, or of an object of S3."""
+    if not place.startswith("s3://"):
+        return read_cases(Path(place))
+    bucket, _, name = place.removeprefix("s3://").partition("/")
+    return parse_cases(await S3Artifacts(bucket).read(name), Path(name).stem, place=place)
+
+
+def opened(corpus: Path | None) -> AbstractAsyncContextManager[Services]:
+    """The service over the folder's documents, or else the one that the settings describe."""
+    if corpus is None:
+        return services_for(works=False)
+    settings = Settings()
+    configure_logs(level="CRITICAL", log_format=settings.log_format)  # the outcome is shown instead
+    return folder_services(corpus, settings)
+
+
+async def find_scope(services: Services, slug: str | None, groups: Sequence[str]) -> SearchScope:
+    if slug is None:
+        return SearchScope(services.default_identity.tenant_id, tuple(groups))
+    async with services.database.system() as connection:
+        tenant = await tenants.find(connection, slug)
+    if tenant is None:
+        raise InvalidInputError(f"there is no tenant {slug!r}")
+    return SearchScope(tenant.id, tuple(groups))
+
+
+async def evaluate(arguments: argparse.Namespace, services: Services, dataset: EvaluationSet) -> RunResults:
+    """Ask what an earlier run, if there was one, has left."""
+    order = EvaluationOrder(
+        run_id=uuid4(),
+        dataset=dataset,
+        model_version=arguments.model_version,
+        scope=await find_scope(services, arguments.tenant, arguments.group),
+        samples=arguments.samples,
+        seed=arguments.seed,
+        wanted=tuple(arguments.metrics.split(",")) if arguments.metrics else None,
+        concurrency=arguments.concurrency,
+    )
+    progress = ProgressFile(arguments.output, services.evaluator.identity(order))
+    done = progress.start(resume=arguments.resume)
+    with tqdm(total=order.size, initial=len(done), unit="question", disable=None) as bar:
+
+        async def keep(result: CaseResult) -> None:
+            progress.add(result)
+            bar.update()
+
+        results = await services.evaluator.evaluate(order, keep=keep, done=done)
+    write_results(results, arguments.output)
+    progress.remove()
+    return results
+
+
+async def run(arguments: argparse.Namespace) -> RunResults:
+    dataset = await read_set(arguments.dataset)
+    if not arguments.output.parent.is_dir():
+        raise InvalidInputError(f"{arguments.output.parent} is no folder")
+    async with opened(arguments.corpus) as services:
+        results = await evaluate(arguments, services, dataset)
+        report = judge(results, None)
+        if arguments.corpus is None:
+            scope = await find_scope(services, arguments.tenant, arguments.group)
+            new = NewRun(
+                created_by=services.default_identity.subject,
+                groups=scope.groups,
+                dataset_path=arguments.dataset,
+                dataset_sha256=dataset.version,
+                model_version=arguments.model_version,
+                num_samples=arguments.samples,
+                seed=arguments.seed,
+            )
+            await record(services.database, scope.tenant_id, new, report)
+    write_reports(report, arguments)
+    return results
+
+
+def describe(results: RunResults) -> str:
+    """The means, what went wrong, and what could not be measured."""
+    errors = [case for case in results.cases if case.error]
+    reasons = {reason for case in results.cases for reason in case.not_measured.values()}
+    lines = [
+        f"{name.removesuffix('_mean')}: {mean:.4f}"
+        for name, mean in sorted(metrics_of(results).items())
+        if name.endswith("_mean")
+    ]
+    lines += [f"{len(errors)} of {len(results.cases)} questions could not be answered"] if errors else []
+    lines += [f"not measured: {reason}" for reason in sorted(reasons)[:SHOWN_UNKNOWN]]
+    return "\n".join(lines)
+
+
+def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = Parser(description="Ask the questions of an evaluation set, and measure the answers.")
+    add = parser.add_argument
+    add("--dataset", required=True, metavar="FILE", help="a set; also s3://bucket/key")
+    add("--model-version", default="current", metavar="NAME", help="your name for what is measured")
+    add("--output", type=Path, required=True, metavar="FILE", help="of the results, as JSON")
+    add("--corpus", type=Path, metavar="FOLDER", help="ask these documents, not those of the database")
+    add("--tenant", metavar="SLUG", help="whose documents are asked; the default tenant's unless given")
+    add("--group", action="append", default=[], metavar="GROUP", help="opens documents; may be repeated")
+    add("--samples", type=_positive, metavar="N", help="ask so many of the questions, chosen by --seed")
+    add("--seed", type=int, default=0)
+    add("--metrics", metavar="NAME,…", help="keep these; all unless given")
+    add("--concurrency", type=_positive, default=2, metavar="N", help="questions at a time")
+    add("--resume", action="store_true", help="go on with a run that was stopped")
+    add_report_options(parser)
+    return parser.parse_args(given)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    arguments = parse_arguments(given)
+    try:
+        results = asyncio.run(run(arguments))
+    except InvalidInputError as exc:
+        print(f"Cannot evaluate: {exc}", file=sys.stderr)
+        return USAGE_ERROR
+    except ValidationError as exc:
+        print(f"Cannot evaluate: {exc.errors()[0]['msg']}", file=sys.stderr)
+        return USAGE_ERROR
+    except GroundworkError as exc:
+        print(f"Cannot evaluate: {exc}", file=sys.stderr)
+        return 1
+    print(describe(results))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
