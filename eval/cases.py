@@ -124,6 +124,24 @@ def read_cases(path: Path) -> EvaluationSet:
         raise InvalidInputError(f"{path}: {exc.strerror}") from exc
 
 
+def merge_sets(sets: Sequence[EvaluationSet]) -> EvaluationSet:
+    """All cases of these sets, one after the other; a single set stays what it is.
+
+    Raises:
+        InvalidInputError: Two of them have a case of the same id.
+    """
+    if len(sets) == 1:
+        return sets[0]
+    owner: dict[str, str] = {}
+    for each in sets:
+        for case in each.cases:
+            if case.id in owner:
+                raise InvalidInputError(f"{each.name} and {owner[case.id]} both have a case {case.id!r}")
+            owner[case.id] = each.name
+    name = "+".join(each.name for each in sets)
+    return EvaluationSet(name, tuple(case for each in sets for case in each.cases))
+
+
 def parse_cases(data: bytes, name: str, *, place: str) -> EvaluationSet:
     """The same of a file's bytes; `place` names it in messages."""
     try:

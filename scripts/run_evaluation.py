@@ -24,7 +24,7 @@ from app.services import Services
 from app.settings import Settings
 from db.repositories import tenants
 from db.repositories.evaluations import NewRun
-from eval.cases import EvaluationSet, parse_cases, read_cases
+from eval.cases import EvaluationSet, merge_sets, parse_cases, read_cases
 from eval.gate import USAGE_ERROR
 from eval.progress import ProgressFile
 from eval.report.results import CaseResult, RunResults, write_results
@@ -46,9 +46,14 @@ async def read_set(place: str) -> EvaluationSet:
     return parse_cases(await S3Artifacts(bucket).read(name), Path(name).stem, place=place)
 
 
-def opened(corpus: Path | None) -> AbstractAsyncContextManager[Services]:
-    """The service over the folder's documents, or else the one that the settings describe."""
-    if corpus is None:
+async def read_sets(places: Sequence[str]) -> EvaluationSet:
+    """All of them as one set."""
+    return merge_sets([await read_set(place) for place in places])
+
+
+def opened(corpus: Sequence[Path]) -> AbstractAsyncContextManager[Services]:
+    """The service over the folders' documents, or else the one that the settings describe."""
+    if not corpus:
         return services_for(works=False)
     settings = Settings()
     configure_logs(level="CRITICAL", log_format=settings.log_format)  # the outcome is shown instead
@@ -92,18 +97,18 @@ async def evaluate(arguments: argparse.Namespace, services: Services, dataset: E
 
 
 async def run(arguments: argparse.Namespace) -> RunResults:
-    dataset = await read_set(arguments.dataset)
+    dataset = await read_sets(arguments.dataset)
     if not arguments.output.parent.is_dir():
         raise InvalidInputError(f"{arguments.output.parent} is no folder")
     async with opened(arguments.corpus) as services:
         results = await evaluate(arguments, services, dataset)
         report = judge(results, None)
-        if arguments.corpus is None:
+        if not arguments.corpus:
             scope = await find_scope(services, arguments.tenant, arguments.group)
             new = NewRun(
                 created_by=services.default_identity.subject,
                 groups=scope.groups,
-                dataset_path=arguments.dataset,
+                dataset_path="+".join(arguments.dataset),
                 dataset_sha256=dataset.version,
                 model_version=arguments.model_version,
                 num_samples=arguments.samples,
@@ -128,20 +133,39 @@ def describe(results: RunResults) -> str:
     return "\n".join(lines)
 
 
-def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = Parser(description="Ask the questions of an evaluation set, and measure the answers.")
+def add_set_options(parser: argparse.ArgumentParser) -> None:
+    """Which questions are asked of which documents."""
     add = parser.add_argument
-    add("--dataset", required=True, metavar="FILE", help="a set; also s3://bucket/key")
-    add("--model-version", default="current", metavar="NAME", help="your name for what is measured")
-    add("--output", type=Path, required=True, metavar="FILE", help="of the results, as JSON")
-    add("--corpus", type=Path, metavar="FOLDER", help="ask these documents, not those of the database")
+    add(
+        "--dataset",
+        action="append",
+        required=True,
+        metavar="FILE",
+        help="a set, also s3://bucket/key; may be repeated",
+    )
+    add(
+        "--corpus",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FOLDER",
+        help="ask these documents, not those of the database; may be repeated",
+    )
     add("--tenant", metavar="SLUG", help="whose documents are asked; the default tenant's unless given")
     add("--group", action="append", default=[], metavar="GROUP", help="opens documents; may be repeated")
     add("--samples", type=_positive, metavar="N", help="ask so many of the questions, chosen by --seed")
     add("--seed", type=int, default=0)
-    add("--metrics", metavar="NAME,…", help="keep these; all unless given")
     add("--concurrency", type=_positive, default=2, metavar="N", help="questions at a time")
+
+
+def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = Parser(description="Ask the questions of an evaluation set, and measure the answers.")
+    add = parser.add_argument
+    add("--model-version", default="current", metavar="NAME", help="your name for what is measured")
+    add("--output", type=Path, required=True, metavar="FILE", help="of the results, as JSON")
+    add("--metrics", metavar="NAME,…", help="keep these; all unless given")
     add("--resume", action="store_true", help="go on with a run that was stopped")
+    add_set_options(parser)
     add_report_options(parser)
     return parser.parse_args(given)
 

@@ -1,8 +1,8 @@
-"""A service with the documents of a folder, for as long as it is needed."""
+"""A service with the documents of some folders, for as long as it is needed."""
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,33 +16,44 @@ from rag.ports import SourceLabels
 
 @asynccontextmanager
 async def folder_services(
-    folder: Path, settings: Settings, *, local: LocalModels | None = None
+    folders: Sequence[Path], settings: Settings, *, local: LocalModels | None = None
 ) -> AsyncIterator[Services]:
-    """Services over the folder's files, in an embedded database that is gone afterwards.
+    """Services over the folders' files, in an embedded database that is gone afterwards.
 
-    A document's name is its path in the folder. The files go in one by one, in the order of their names, so
+    A document's name is its path in its folder. The files go in one by one, in the order of their names, so
     that the same files make the same corpus.
 
     Args:
-        folder: Of the documents.
+        folders: Of the documents.
         settings: How they are read and asked; where they would be stored is left out.
         local: Models that are loaded already.
 
     Raises:
-        InvalidInputError: The folder has no files, or one of them can't be read.
+        InvalidInputError: A folder has no files, a name is in two of them, or a file can't be read.
         UnavailableError: The database can't be started.
     """
-    paths = await asyncio.to_thread(_files, folder)
-    if not paths:
-        raise InvalidInputError(f"{folder} has no files")
+    files = await asyncio.to_thread(_find_all, folders)
     with tempfile.TemporaryDirectory(prefix="groundwork-eval-") as scratch:
         own = settings.model_copy(update={**_NOWHERE, "data_dir": Path(scratch)})
         async with open_services(own, local=local) as services:
-            for path in paths:
-                name = path.relative_to(folder).as_posix()
+            for name, path in files.items():
                 file = IncomingFile(path, SourceLabels(name), filename=path.name)
                 await services.ingestor.ingest(services.default_identity.writer(), file)
             yield services
+
+
+def _find_all(folders: Sequence[Path]) -> dict[str, Path]:
+    """The folders' files by their names."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        paths = _files(folder)
+        if not paths:
+            raise InvalidInputError(f"{folder} has no files")
+        for path in paths:
+            name = path.relative_to(folder).as_posix()
+            if found.setdefault(name, path) != path:
+                raise InvalidInputError(f"{found[name]} and {path} would have one name, {name}")
+    return found
 
 
 def _files(folder: Path) -> list[Path]:

@@ -44,6 +44,7 @@ class EvaluationOrder:
         dataset: The questions.
         model_version: What the caller calls that which is measured.
         scope: Whose documents are asked, and with which groups.
+        strategy: Of the search.
         samples: How many of the questions; None for all.
         seed: Of their choice.
         wanted: Metrics to keep; None for all.
@@ -55,6 +56,7 @@ class EvaluationOrder:
     dataset: EvaluationSet
     model_version: str
     scope: SearchScope
+    strategy: Strategy = Strategy.AUTO
     samples: int | None = None
     seed: int = 0
     wanted: tuple[str, ...] | None = None
@@ -131,7 +133,7 @@ class Evaluator:
             named = {name for case in cases for name in case.judgments}
             unknown = named - await find_known(connection, order.scope, named)
         examiner = Examiner(
-            answer=self._answers(scopes, suppressed),
+            answer=self._answers(order, scopes, suppressed),
             metrics=await asyncio.to_thread(lambda: self._metrics),
             judge=await asyncio.to_thread(lambda: self._judge),
             unknown_documents=unknown,
@@ -164,7 +166,9 @@ class Evaluator:
             "prompt": self._context.prompt.version,
         }
 
-    def _answers(self, scopes: Mapping[str, SearchScope], suppressed: tuple[str, ...]) -> GraphAnswers:
+    def _answers(
+        self, order: EvaluationOrder, scopes: Mapping[str, SearchScope], suppressed: tuple[str, ...]
+    ) -> GraphAnswers:
         return GraphAnswers(
             graph=self._graph,
             context=replace(
@@ -173,7 +177,7 @@ class Evaluator:
                 suppressed=self._context.suppressed + suppressed,
             ),
             scope_of=lambda case: scopes[case.id],
-            strategy=Strategy.AUTO,
+            strategy=order.strategy,
             top_k=self._settings.top_k,
             timeout_s=self._settings.request_timeout_s,
         )
@@ -190,7 +194,7 @@ class Evaluator:
             },
             prompt_version=self._context.prompt.version,
             index_version=str(corpus_version),
-            strategy=Strategy.AUTO.value,
+            strategy=order.strategy.value,
             other={
                 "model_version": order.model_version,
                 "samples": None if order.samples is None else float(order.samples),

@@ -1,5 +1,6 @@
 import asyncio
 import math
+from dataclasses import replace
 from uuid import UUID
 
 import numpy as np
@@ -258,6 +259,21 @@ async def test_a_filter_far_from_the_question_finds_as_many_as_there_are(
     assert not found.plan.exact
     assert len(found.passages) == 10
     assert {p.passage.source_document_id for p in found.passages} == {"far"}
+
+
+async def test_a_search_can_be_told_to_compare_all(
+    store: PostgresSourceStore, search: Searcher, own_tenant_id: UUID
+) -> None:
+    texts = [f"heron {n}" for n in range(1300)]
+    await store.add_version(Writer(own_tenant_id), new_version("a", texts))
+    query = SearchQuery(vector=unit_vector(7), words=analyse("heron"), limit=5)
+    assert not (await search(query)).plan.exact
+    for vector, words in ((query.vector, query.words), (query.vector, None), (None, query.words)):
+        found = await search(replace(query, vector=vector, words=words, exact=True))
+        assert found.plan.exact
+        assert len(found.passages) == 5
+        if vector:
+            assert found.passages[0].passage.text == "heron 7"
 
 
 @pytest.mark.parametrize(
