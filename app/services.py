@@ -18,6 +18,7 @@ from app.answering import Answerer
 from app.audit import Audit
 from app.evaluation.evaluator import Evaluator
 from app.evaluation.handler import EvaluationHandler
+from app.evaluation.judges import Judges
 from app.evaluation.runs import EVALUATE, EvaluationRuns
 from app.ingestion.events import following_bucket
 from app.ingestion.handler import IngestHandler
@@ -82,6 +83,7 @@ class Services:
     artifacts: Artifacts
     privacy: Privacy
     evaluator: Evaluator
+    judges: Judges
     evaluations: EvaluationRuns
     feedback: FeedbackCollector
 
@@ -153,11 +155,13 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
         evaluator = Evaluator(
             database, graph=graph, context=context, spaces=spaces, local=models.local, settings=settings
         )
+        judges = Judges(settings)
+        stack.push_async_callback(judges.close)
         if settings.role != "api":
             handlers = {
                 **_handlers(settings, database, spaces, policy),
                 **privacy.handlers(),
-                EVALUATE: EvaluationHandler(database, artifacts, evaluator),
+                EVALUATE: EvaluationHandler(database, artifacts, evaluator, judges),
             }
             await stack.enter_async_context(_working(settings, database, logins, handlers))
             await stack.enter_async_context(following_bucket(settings, queue, identity.writer()))
@@ -188,6 +192,7 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             artifacts=artifacts,
             privacy=privacy,
             evaluator=evaluator,
+            judges=judges,
             evaluations=EvaluationRuns(database, artifacts),
             feedback=FeedbackCollector(database),
         )

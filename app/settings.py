@@ -93,6 +93,12 @@ class Settings(BaseSettings):
     chat_model: str = "local:extractive"
     embedding_model: str = "local:all-MiniLM-L6-v2"
     rerank_model: str = "none"
+    judge_model: str | None = None
+    judge_criteria: Path | None = None
+    judge_repetitions: Annotated[int, Field(ge=1, le=9)] = 1
+    judge_concurrency: Annotated[int, Field(ge=1, le=4)] = 3
+    judge_max_cost_usd: Annotated[float, Field(gt=0)] | None = None
+    judge_cache: Path | None = None
     answer_prompt: str = ANSWER_PROMPT
     answer_tokens: Annotated[int, Field(ge=1)] = 1024
     prompt_cache: bool = False

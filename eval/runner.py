@@ -64,6 +64,7 @@ class Examiner:
             _asked(case),
             metrics=metrics | dict(judgement.scores),
             not_measured=unknown | dict(judgement.not_measured),
+            spread=judgement.spread,
             answer=found.answered.answer,
             retrieved_ids=found.retrieved_ids,
             citations=found.citations,
@@ -81,7 +82,7 @@ class Examiner:
         return {name: reason for name in scores if "@" in name or name == "answer_correctness"}
 
     def _failed(self, case: EvaluationCase, error: str) -> CaseResult:
-        names = self.metrics.applicable(case)
+        names = [*self.metrics.applicable(case), *(self.judge.applicable(case) if self.judge else ())]
         reasons = dict.fromkeys(names, error)
         result = replace(_asked(case), metrics=dict.fromkeys(names), not_measured=reasons, error=error)
         return self._kept(result)
@@ -92,7 +93,8 @@ class Examiner:
             return result
         metrics = {name: score for name, score in result.metrics.items() if name in wanted}
         reasons = {name: reason for name, reason in result.not_measured.items() if name in wanted}
-        return replace(result, metrics=metrics, not_measured=reasons)
+        spread = {name: width for name, width in result.spread.items() if name in wanted}
+        return replace(result, metrics=metrics, not_measured=reasons, spread=spread)
 
 
 def _asked(case: EvaluationCase) -> CaseResult:

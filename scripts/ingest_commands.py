@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -38,10 +39,10 @@ class File:
 
 
 @asynccontextmanager
-async def services_for(*, works: bool) -> AsyncIterator[Services]:
-    """The service, without HTTP; with a worker of its own if it is to do work."""
+async def services_for(*, works: bool, **changes: Any) -> AsyncIterator[Services]:
+    """The service, without HTTP, some settings changed; with a worker of its own if it is to do work."""
     # A command does what it was asked to; services follow the bucket.
-    update = {"role": "all" if works else "api", "events_queue_url": None}
+    update = {"role": "all" if works else "api", "events_queue_url": None, **changes}
     settings = Settings().model_copy(update=update)
     configure_logs(level="CRITICAL", log_format=settings.log_format)  # the outcome is shown instead
     async with open_services(settings) as services:

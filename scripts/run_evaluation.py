@@ -9,9 +9,10 @@ check_eval_thresholds.py to say.
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from pydantic import ValidationError
@@ -51,13 +52,19 @@ async def read_sets(places: Sequence[str]) -> EvaluationSet:
     return merge_sets([await read_set(place) for place in places])
 
 
-def opened(corpus: Sequence[Path]) -> AbstractAsyncContextManager[Services]:
+def opened(corpus: Sequence[Path], judge: Mapping[str, Any]) -> AbstractAsyncContextManager[Services]:
     """The service over the folders' documents, or else the one that the settings describe."""
     if not corpus:
-        return services_for(works=False)
-    settings = Settings()
+        return services_for(works=False, **judge)
+    settings = Settings().model_copy(update=dict(judge))
     configure_logs(level="CRITICAL", log_format=settings.log_format)  # the outcome is shown instead
     return folder_services(corpus, settings)
+
+
+def judge_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Those that were given in place of the settings'."""
+    named = {name: getattr(arguments, name) for name in vars(arguments) if name.startswith("judge_")}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 async def find_scope(services: Services, slug: str | None, groups: Sequence[str]) -> SearchScope:
@@ -72,6 +79,7 @@ async def find_scope(services: Services, slug: str | None, groups: Sequence[str]
 
 async def evaluate(arguments: argparse.Namespace, services: Services, dataset: EvaluationSet) -> RunResults:
     """Ask what an earlier run, if there was one, has left."""
+    wanted = tuple(arguments.metrics.split(",")) if arguments.metrics else None
     order = EvaluationOrder(
         run_id=uuid4(),
         dataset=dataset,
@@ -79,7 +87,8 @@ async def evaluate(arguments: argparse.Namespace, services: Services, dataset: E
         scope=await find_scope(services, arguments.tenant, arguments.group),
         samples=arguments.samples,
         seed=arguments.seed,
-        wanted=tuple(arguments.metrics.split(",")) if arguments.metrics else None,
+        wanted=wanted,
+        judge=await asyncio.to_thread(services.judges.open, wanted),
         concurrency=arguments.concurrency,
     )
     progress = ProgressFile(arguments.output, services.evaluator.identity(order))
@@ -100,7 +109,7 @@ async def run(arguments: argparse.Namespace) -> RunResults:
     dataset = await read_sets(arguments.dataset)
     if not arguments.output.parent.is_dir():
         raise InvalidInputError(f"{arguments.output.parent} is no folder")
-    async with opened(arguments.corpus) as services:
+    async with opened(arguments.corpus, judge_settings(arguments)) as services:
         results = await evaluate(arguments, services, dataset)
         report = judge(results, None)
         if not arguments.corpus:
@@ -158,6 +167,16 @@ def add_set_options(parser: argparse.ArgumentParser) -> None:
     add("--concurrency", type=_positive, default=2, metavar="N", help="questions at a time")
 
 
+def add_judge_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    model = "judges the answers, in place of JUDGE_MODEL"
+    add("--judge", dest="judge_model", metavar="MODEL", help=model)
+    add("--judge-criteria", type=Path, metavar="FILE", help="further criteria, TOML")
+    add("--judge-repetitions", type=_positive, metavar="N", help="verdicts each; their median counts")
+    add("--judge-max-cost", dest="judge_max_cost_usd", type=float, metavar="USD", help="of the run")
+    add("--judge-cache", type=Path, metavar="FOLDER", help="keeps verdicts, which are not asked for twice")
+
+
 def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = Parser(description="Ask the questions of an evaluation set, and measure the answers.")
     add = parser.add_argument
@@ -165,6 +184,7 @@ def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     add("--output", type=Path, required=True, metavar="FILE", help="of the results, as JSON")
     add("--metrics", metavar="NAME,…", help="keep these; all unless given")
     add("--resume", action="store_true", help="go on with a run that was stopped")
+    add_judge_options(parser)
     add_set_options(parser)
     add_report_options(parser)
     return parser.parse_args(given)

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,6 +20,7 @@ from db.pool import Database
 from db.repositories import tenants
 from db.repositories.candidates import find_known
 from db.repositories.usage import Origin, RequestKind
+from eval.baseline import JUDGE
 from eval.case_metrics import CaseMetrics
 from eval.cases import EvaluationCase, EvaluationSet
 from eval.graph_answers import ExactRetriever, GraphAnswers
@@ -48,6 +49,7 @@ class EvaluationOrder:
         samples: How many of the questions; None for all.
         seed: Of their choice.
         wanted: Metrics to keep; None for all.
+        judge: Judges the answers, too, if there is one.
         concurrency: Questions at a time.
         job_id: Of the job that it is.
     """
@@ -60,6 +62,7 @@ class EvaluationOrder:
     samples: int | None = None
     seed: int = 0
     wanted: tuple[str, ...] | None = None
+    judge: Judge | None = None
     concurrency: int = 2
     job_id: UUID | None = None
 
@@ -79,7 +82,6 @@ class Evaluator:
         spaces: The active embedding space.
         local: Of its model the measures are made.
         settings: How `/chat` would answer.
-        open_judge: Makes the judge; None if no model is to judge.
     """
 
     def __init__(
@@ -91,7 +93,6 @@ class Evaluator:
         spaces: Spaces,
         local: LocalModels,
         settings: Settings,
-        open_judge: Callable[[], Judge] | None = None,
     ) -> None:
         self._database = database
         self._graph = graph
@@ -99,16 +100,11 @@ class Evaluator:
         self._spaces = spaces
         self._local = local
         self._settings = settings
-        self._open_judge = open_judge
 
     @cached_property
     def _metrics(self) -> CaseMetrics:
         encoder = self._local.encoder
         return CaseMetrics(GroundednessScorer(encoder), encoder.encode)
-
-    @cached_property
-    def _judge(self) -> Judge | None:
-        return self._open_judge() if self._open_judge else None
 
     async def evaluate(
         self, order: EvaluationOrder, *, keep: Keep, done: Mapping[str, CaseResult] | None = None
@@ -135,7 +131,7 @@ class Evaluator:
         examiner = Examiner(
             answer=self._answers(order, scopes, suppressed),
             metrics=await asyncio.to_thread(lambda: self._metrics),
-            judge=await asyncio.to_thread(lambda: self._judge),
+            judge=order.judge,
             unknown_documents=unknown,
             wanted=order.wanted,
         )
@@ -164,6 +160,7 @@ class Evaluator:
             "embeddings": settings.embedding_model,
             "rerank": settings.rerank_model,
             "prompt": self._context.prompt.version,
+            JUDGE: order.judge.model_name if order.judge else None,
         }
 
     def _answers(
@@ -183,7 +180,7 @@ class Evaluator:
         )
 
     def _configuration(self, order: EvaluationOrder, corpus_version: int) -> Configuration:
-        judge = {"judge": self._judge.model_name} if self._judge else {}
+        judge = {JUDGE: order.judge.model_name} if order.judge else {}
         settings = self._settings
         return Configuration(
             models={

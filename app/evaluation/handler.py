@@ -1,10 +1,12 @@
 """The handler of evaluation jobs."""
 
+import asyncio
 from collections.abc import Mapping
 from uuid import UUID
 
 from app.evaluation.datasets import read_dataset
 from app.evaluation.evaluator import EvaluationOrder, Evaluator
+from app.evaluation.judges import Judges
 from app.evaluation.storage import case_fields, find_baseline, judge, read_cases, store
 from app.worker import Report
 from db.pool import Database
@@ -21,10 +23,13 @@ from rag.ports import SearchScope
 class EvaluationHandler:
     """`app.worker.Handler` of the kind "evaluate". Another attempt goes on where the last one was stopped."""
 
-    def __init__(self, database: Database, artifacts: Artifacts, evaluator: Evaluator) -> None:
+    def __init__(
+        self, database: Database, artifacts: Artifacts, evaluator: Evaluator, judges: Judges
+    ) -> None:
         self._database = database
         self._artifacts = artifacts
         self._evaluator = evaluator
+        self._judges = judges
 
     async def __call__(self, claim: Claim, report: Report) -> None:
         """Storing the run ends the job, in one transaction."""
@@ -52,6 +57,7 @@ class EvaluationHandler:
             samples=stored.num_samples,
             seed=stored.seed,
             wanted=stored.wanted_metrics,
+            judge=await asyncio.to_thread(self._judges.open, stored.wanted_metrics),
             job_id=claim.id,
         )
         kept = set(done)

@@ -1,6 +1,6 @@
 """What the runner asks of a judge, so that it needs no judge's library."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -36,6 +36,9 @@ class Judge(Protocol):
     @property
     def model_name(self) -> str:
         """Of the model that judges, as configured."""
+
+    def applicable(self, case: EvaluationCase) -> Collection[str]:
+        """Names of the metrics that an answer to the case would have."""
 
     async def judge(self, case: EvaluationCase, answered: AnsweredCase) -> Judgement:
         """Verdicts on one case; what keeps one from being reached is said in it, not raised."""

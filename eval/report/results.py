@@ -80,6 +80,7 @@ class CaseResult:
         metrics: Score of each metric that applies to the case, higher is better; None where it could not be
             measured. A metric that doesn't apply is left out.
         not_measured: Why, for each None.
+        spread: Of metrics that were judged more than once: the greatest score less the smallest.
         expected: What a right answer says, if the data set tells.
         error: What kept the case from being answered.
     """
@@ -89,6 +90,7 @@ class CaseResult:
     tags: tuple[Name, ...] = ()
     metrics: Mapping[MetricName, Score | None]
     not_measured: Mapping[MetricName, str] = field(default_factory=dict)
+    spread: Mapping[MetricName, Score] = field(default_factory=dict)
     answer: str | None = None
     expected: str | None = None
     retrieved_ids: tuple[str, ...] = ()

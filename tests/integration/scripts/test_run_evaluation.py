@@ -19,6 +19,7 @@ from eval.report.results import read_results
 from rag.ingest import IncomingFile
 from rag.ports import SourceLabels
 from tests.integration.conftest import settings_for
+from tests.standins.judge_model import judge_server
 
 ROOT = Path(__file__).parents[3]
 SUBJECTS = ["Backups", "Parking", "Lunch", "Laptops", "Visitors", "Heating"]
@@ -151,6 +152,25 @@ async def test_a_tenants_documents_are_asked_and_the_run_is_kept(
     assert stored.metrics["recall@5_mean"] == 1.0
 
 
+def test_a_model_judges_the_answers_too(corpus: Path, dataset: Path, tmp_path: Path) -> None:
+    options = ("--corpus", corpus, "--output", "results.json", "--samples", "2", "--judge", "openai:judge")
+    cached = ("--judge-cache", "verdicts", "--judge-repetitions", "3")
+    with judge_server() as server:
+        key = {"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": f"{server.url}/v1"}
+        found = run(tmp_path, "--dataset", dataset, *options, *cached, **key)
+        assert found.returncode == 0, found.stderr
+        asked = len(server.prompts)
+        again = run(tmp_path, "--dataset", dataset, *options, *cached, **key)
+        assert again.returncode == 0, again.stderr
+
+    results = read_results(tmp_path / "results.json")
+    assert results.configuration.models["judge"] == "openai:judge"
+    assert [case.metrics["faithfulness"] for case in results.cases] == [1.0, 1.0]
+    assert [case.spread["faithfulness"] for case in results.cases] == [0.0, 0.0]
+    assert "faithfulness: 1.0000" in found.stdout
+    assert len(server.prompts) == asked > 0  # the second time, all verdicts were known
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -160,6 +180,7 @@ async def test_a_tenants_documents_are_asked_and_the_run_is_kept(
         (("--dataset", "set.jsonl", "--output", "nowhere/results.json"), "nowhere is no folder"),
         (("--dataset", "set.jsonl", "--samples", "0"), "must be at least 1"),
         (("--dataset", "set.jsonl", "--seed", "x"), "invalid int value"),
+        (("--dataset", "set.jsonl", "--corpus", ".", "--judge", "local:extractive"), "can't judge"),
     ],
 )
 def test_bad_input_says_what_is_wrong(

@@ -103,11 +103,15 @@ class Stern:
 
     model_name = "test:stern"
 
+    def applicable(self, case: EvaluationCase) -> tuple[str, ...]:
+        return ("faithfulness", "contextual_recall")
+
     async def judge(self, case: EvaluationCase, answered: AnsweredCase) -> Judgement:
         return Judgement(
             scores={"faithfulness": 0.25, "contextual_recall": None},
             not_measured={"contextual_recall": "the judge timed out"},
             cost_usd=0.5,
+            spread={"faithfulness": 0.125},
         )
 
 
@@ -117,6 +121,15 @@ async def test_a_judges_verdicts_stand_beside_the_others(metrics: CaseMetrics) -
     assert result.metrics["faithfulness"] == 0.25
     assert result.not_measured == {"contextual_recall": "the judge timed out"}
     assert result.cost_usd == 0.75
+    assert result.spread == {"faithfulness": 0.125}
+
+
+async def test_what_was_not_answered_is_missed_by_the_judge_too(metrics: CaseMetrics) -> None:
+    async def fail(case: EvaluationCase) -> CaseAnswer:
+        raise ModelError("the model is down")
+
+    result = await Examiner(answer=fail, metrics=metrics, judge=Stern()).examine(CASE)
+    assert result.not_measured["faithfulness"] == "the model is down"
 
 
 async def test_only_wanted_metrics_are_kept(metrics: CaseMetrics) -> None:
