@@ -7,7 +7,7 @@ PY := $(BIN)/python
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-aws-local test test-unit test-slow test-live audit lint format types bench bench-retrieval bench-ingest bench-aws bench-injection eval-deepeval openapi lock migrate clean
+.PHONY: help run run-aws-local test test-unit test-slow test-live test-infra audit lint format types bench bench-retrieval bench-ingest bench-aws bench-eval bench-feedback bench-injection eval eval-judged eval-deepeval openapi lock migrate clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -29,6 +29,9 @@ test-slow: .venv/test.stamp  ## the tests that take minutes
 
 test-live: .venv/test.stamp  ## the end-to-end tests against the AWS account that the environment names
 	LIVE_AWS=1 $(PY) -m pytest --force-enable-socket tests/integration/app/test_aws_end_to_end.py
+
+test-infra: .venv/test.stamp  ## Terraform applied from nothing on an emulator of AWS (ten minutes; needs terraform)
+	$(PY) -m pytest -s tests/infra
 
 audit:  ## known weaknesses of the pinned packages (asks a service on the internet)
 	pipx run --spec pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes -r requirements/run.txt
@@ -58,8 +61,39 @@ bench-ingest: .venv/test.stamp  ## the benchmarks of ingestion, beside other sys
 bench-aws: .venv/test.stamp  ## the benchmarks of Bedrock's models, on a stand-in (ten minutes)
 	$(PY) -m tests.benchmarks aws
 
+bench-eval: .venv/test.stamp  ## the benchmarks of the evaluation and its gate (half an hour)
+	$(PY) -m tests.benchmarks evaluation
+
+bench-feedback: .venv/test.stamp  ## the benchmarks of experiments: assignment, false promotions, power (ten minutes)
+	$(PY) -m tests.benchmarks feedback
+
 bench-injection: .venv/test.stamp  ## what attacks in documents reach the reader (ten minutes)
 	$(PY) -m tests.benchmarks injection
+
+# Both go into EVAL_DIR, the summary also into EVAL_SUMMARY.
+EVAL_DIR ?= .data/eval
+EVAL_SUMMARY ?= /dev/null
+EVAL_SETS := --dataset eval/datasets/handbook.jsonl --corpus docs/sample \
+  --dataset eval/datasets/squad2_sample.jsonl --corpus eval/datasets/squad2_sample
+# The gate's 2 is a warning, which passes; make fails by a 2 of its own, whatever the gate's code.
+GATE = code=0; $(PY) scripts/check_eval_thresholds.py --results "$(EVAL_DIR)/results.json" \
+  --summary "$(EVAL_DIR)/summary.md" --junit "$(EVAL_DIR)/junit.xml" --html "$(EVAL_DIR)/report.html" $(1) || code=$$?; \
+  if [ -f "$(EVAL_DIR)/summary.md" ]; then cat "$(EVAL_DIR)/summary.md" >> "$(EVAL_SUMMARY)"; fi; \
+  case $$code in 0|2) ;; *) exit $$code ;; esac
+
+eval: .venv/run.stamp  ## the evaluation that gates a pull request: no key, no network, a minute or two
+	mkdir -p "$(EVAL_DIR)"
+	rm -f "$(EVAL_DIR)/summary.md"
+	$(PY) scripts/run_evaluation.py $(EVAL_SETS) --output "$(EVAL_DIR)/results.json"
+	$(call GATE,--baseline eval/baselines/offline.json --settings eval/baselines/offline.toml --fail-on-regression)
+
+JUDGED_BASELINE := $(wildcard eval/baselines/judged.json)
+eval-judged: .venv/test.stamp  ## the same, judged by the model that JUDGE_MODEL names
+	@[ -n "$$JUDGE_MODEL" ] || { echo "JUDGE_MODEL is not set: it names the judge, such as bedrock:<model id>" >&2; exit 4; }
+	mkdir -p "$(EVAL_DIR)"
+	rm -f "$(EVAL_DIR)/summary.md"
+	$(PY) scripts/run_evaluation.py $(EVAL_SETS) --output "$(EVAL_DIR)/results.json"
+	$(call GATE,$(if $(JUDGED_BASELINE),--baseline $(JUDGED_BASELINE) --fail-on-regression))
 
 # The command reads these before any code of ours: nothing is sent, nothing is read from .env, nothing is left here.
 eval-deepeval: .venv/test.stamp  ## the evaluation of the sample documents by DeepEval's own command

@@ -90,6 +90,11 @@ class GateReport:
         """The gravest of the checks' verdicts."""
         return max((check.verdict for check in self.checks), key=_GRAVITY.index)
 
+    @property
+    def gravest_first(self) -> list[Check]:
+        """The checks, those that decide first."""
+        return sorted(self.checks, key=lambda check: -_GRAVITY.index(check.verdict))
+
 
 def run_gate(
     candidate: RunResults,
@@ -215,17 +220,32 @@ def _check_other(change: MetricChange, settings: GateSettings, adjusted: float) 
         return _change_check(change.metric, Verdict.WARN, detail)
     if change.metric in settings.gated_metrics:
         return _check_non_inferior(change, settings)
+    if change.has_dropped(settings.confidence):
+        detail = (
+            f"a drop that may be chance among so many metrics: {_described(change)}; Holm's p {adjusted:.3g}"
+        )
+        return _change_check(change.metric, Verdict.PASS, detail)
     return _change_check(change.metric, Verdict.PASS, f"no drop was found: {_described(change)}")
 
 
 def _check_non_inferior(change: MetricChange, settings: GateSettings) -> Check:
     margin = settings.non_inferiority_margin
-    shown = change.pairs >= FEWEST_NON_INFERIOR and is_non_inferior(change.difference, margin)
-    if shown:
+    enough = change.pairs >= FEWEST_NON_INFERIOR or _none_changed(change, settings)
+    if enough and is_non_inferior(change.difference, margin):
         detail = f"a drop of {margin:g} is ruled out: {_described(change)}"
         return _change_check(change.metric, Verdict.PASS, detail)
     detail = f"no drop was found, but one of {margin:g} is not ruled out: {_described(change)}"
     return _change_check(change.metric, Verdict.WARN, f"{detail}. {_more_cases(change, settings)}")
+
+
+def _none_changed(change: MetricChange, settings: GateSettings) -> bool:
+    """Whether so many cases without a change rule out that a share of the margin would change.
+
+    A drop of the margin takes at least that share of the cases, as none can lose more than 1 (Clopper and
+    Pearson, Biometrika 1934).
+    """
+    luck: float = (1 - settings.non_inferiority_margin) ** change.pairs
+    return change.changed == 0 and luck <= (1 - settings.confidence) / 2
 
 
 def _more_cases(change: MetricChange, settings: GateSettings) -> str:
@@ -235,6 +255,8 @@ def _more_cases(change: MetricChange, settings: GateSettings) -> str:
 
 
 def _described(change: MetricChange) -> str:
+    if change.changed == 0:
+        return f"none of {change.pairs} cases has changed"
     d = change.difference
     return (
         f"{d.value:+.3f} [{d.low:+.3f}, {d.high:+.3f}] on {change.pairs} cases, p {change.p_value:.3g}; "

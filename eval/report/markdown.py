@@ -19,7 +19,7 @@ def markdown_report(report: GateReport) -> str:
         f"## {_MARKS[report.verdict]} Evaluation: {report.verdict}",
         _subject(report),
         "\n".join(_table(report)),
-        "\n".join(f"- {_MARKS[c.verdict]} **{plain(c.name)}**: {plain(c.detail)}" for c in report.checks),
+        "\n".join(_checks(report)),
         *_worst(report),
     ]
     return "\n\n".join(parts) + "\n"
@@ -54,6 +54,16 @@ def _table(report: GateReport) -> Iterator[str]:
             compared = (f"{change.baseline_mean:.3f}", f"{d.value:+.3f} [{d.low:+.3f}, {d.high:+.3f}]")
         cells = (_name(summary, report), _measured(summary), _mean(summary), *compared)
         yield f"| {' | '.join(cells)} |"
+
+
+def _checks(report: GateReport) -> Iterator[str]:
+    """A line for each that didn't pass, and how many did."""
+    for check in report.gravest_first:
+        if check.verdict is not Verdict.PASS:
+            yield f"- {_MARKS[check.verdict]} **{plain(check.name)}**: {plain(check.detail)}"
+    passed = sum(check.verdict is Verdict.PASS for check in report.checks)
+    if passed:
+        yield f"- {_MARKS[Verdict.PASS]} passed: {passed} of {len(report.checks)} checks"
 
 
 def _name(summary: MetricSummary, report: GateReport) -> str:

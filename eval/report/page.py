@@ -44,13 +44,13 @@ def html_report(report: GateReport) -> str:
 
 
 def _sections(report: GateReport) -> Iterator[Html]:
-    yield _section("Checks", element("ul", *map(_check, report.checks), class_="checks"))
+    yield _section("Checks", element("ul", *map(_check, report.gravest_first), class_="checks"))
     if report.changes and report.baseline:
         yield _section("Against the baseline", *_comparison(report, report.baseline))
-    yield _section("Scores", element("div", *_histograms(report), class_="plots"))
+    yield from _case_sections(report)
     if figures_of_tags := list(_tag_bars(report)):
         yield _section("By tag", element("div", *figures_of_tags, class_="plots"))
-    yield from _case_sections(report)
+    yield _section("Scores", element("div", *_histograms(report), class_="plots"))
     if rows := _gaps(report):
         yield _section("Not measured", _table(("What", "Why", "Cases"), rows))
 

@@ -10,7 +10,7 @@ from eval.report.elements import Html, element, joined
 from eval.statistics import Scores
 
 WIDTH = 360
-_LEFT, _RIGHT = 30.0, 350.0
+_LEFT, _RIGHT = 36.0, 350.0
 _ROW = 38  # height of a labelled bar or interval
 BINS = 10
 

@@ -1,4 +1,4 @@
-"""Benchmarks as a table: those named, or a few; `retrieval` and `ingest` stand for all of their kind."""
+"""Benchmarks as a table: those named, or a few; `retrieval` and the other groups stand for their parts."""
 
 import sys
 from importlib import import_module
@@ -8,6 +8,8 @@ from tests.benchmarks.report import print_table
 
 NAMES = ("embedder", "extractive", "citations", "answers", "service")
 GROUPS = {
+    "evaluation": ("groundedness", "gate", "eval"),
+    "feedback": ("feedback", "experiments"),
     "retrieval": ("retrieval_quality", "retrieval_speed", "retrieval_peers"),
     "ingest": tuple(
         f"ingest_{part}" for part in ("documents", "quality", "privacy", "ocr", "pipeline", "load")

@@ -129,8 +129,28 @@ def test_a_drop_that_is_not_ruled_out_warns_and_says_how_many_cases_would_do() -
 
 
 def test_non_inferiority_is_not_claimed_of_few_cases() -> None:
-    assert gate_pair([1.0] * 99, [1.0] * 99).verdict is Verdict.WARN
-    assert gate_pair([1.0] * 100, [1.0] * 100).verdict is Verdict.PASS
+    changed = [0.99]
+    assert gate_pair([1.0] * 99, changed + [1.0] * 98).verdict is Verdict.WARN
+    assert gate_pair([1.0] * 100, changed + [1.0] * 99).verdict is Verdict.PASS
+
+
+def test_a_drop_of_one_metric_among_many_is_told_but_may_be_chance() -> None:
+    others = [f"m{n}" for n in range(40)]
+    before = run_of({"f": [1.0] * 120, **dict.fromkeys(others, [1.0] * 120)})
+    dropped = [0.0] * 10 + [1.0] * 110
+    after = run_of({"f": [1.0] * 120, **dict.fromkeys(others, [1.0] * 120), "m0": dropped})
+    report = run_gate(after, baseline_of(before), GateSettings(primary_metric="f", thresholds={}))
+    assert report.verdict is Verdict.PASS
+    assert detail(report, "m0, change").startswith(
+        "a drop that may be chance among so many metrics: -0.083 ["
+    )
+    assert detail(report, "m1, change") == "no drop was found: none of 120 cases has changed"
+
+
+def test_without_any_change_it_takes_fewer() -> None:
+    assert 0.95**71 > 0.025 > 0.95**72
+    assert gate_pair([1.0] * 71, [1.0] * 71).verdict is Verdict.WARN
+    assert gate_pair([1.0] * 72, [1.0] * 72).verdict is Verdict.PASS
 
 
 def test_a_handful_of_cases_is_inconclusive() -> None:

@@ -204,3 +204,12 @@ def test_the_summary_has_a_row_for_each_metric() -> None:
     assert "| **f** (primary) | 100 of 100 | 0.495 | 1.000 | -0.505 [" in summary
     assert "| g | 0 of 100 |  |  |  |" in summary
     assert "- 1.00 → 0.00 q0: harmless" in summary
+
+
+def test_what_failed_stands_first_and_what_passed_is_counted() -> None:
+    report = report_of("harmless")
+    lines = [line[:4] for line in markdown_report(report).splitlines() if re.match("- [❌❔⚠✅]", line)]
+    assert lines == ["- ❌ ", "- ❔ ", "- ⚠️", "- ✅ "]
+    assert "- ✅ passed: 1 of 4 checks\n" in markdown_report(report)
+    badges = re.findall(r'<li class="check"><span class="verdict (\w+)"', html_report(report))
+    assert badges == ["fail", "inconclusive", "warn", "pass"]
