@@ -24,7 +24,7 @@ from rag.errors import GroundworkError, InvalidInputError, UnavailableError
 READ_TIMEOUT_S = 5.0  # an answer takes some 20 ms
 _REFERENCE = re.compile(r"arn:aws[a-z-]*:(secretsmanager|ssm):|secretsmanager:|ssm:/")
 _SECRET = re.compile(
-    r"(?P<id>arn:aws[a-z-]*:secretsmanager:(?P<region>[a-z0-9-]+):\d+:secret:[\w/+=.@-]+)"
+    r"(?P<id>arn:aws[a-z-]*:secretsmanager:(?P<region>[a-z0-9-]+):\d+:secret:[\w/+=.@!-]+)"
     r"(:(?P<key>[^:]*)(:(?P<stage>[^:]*)(:(?P<version>[^:]*))?)?)?"
 )
 _SHORT_SECRET = re.compile(r"secretsmanager:(?P<id>[\w/+=.@-]+)(#(?P<key>.+))?")

@@ -14,6 +14,7 @@ from tests.unit.rag.aws.secret_store import SecretStore, secret_store
 
 CANARY = "c4n4ry-p4ssword"
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-a1B2c3"
+RDS = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!db-4f1c2a7e-AbCdEf"  # of a managed password
 CHINESE = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:db-a1B2c3"
 SSM_ARN = "arn:aws:ssm:eu-west-1:123456789012:parameter/prod/db/password"
 
@@ -65,6 +66,7 @@ def read(text: str) -> str:
         (f"{ARN}:password::", Reference(Place("secretsmanager", ARN, "eu-west-1"), "password")),
         (f"{ARN}::AWSPREVIOUS:", Reference(Place("secretsmanager", ARN, "eu-west-1", "AWSPREVIOUS"))),
         (f"{ARN}:a b::9d4c", Reference(Place("secretsmanager", ARN, "eu-west-1", None, "9d4c"), "a b")),
+        (RDS, Reference(Place("secretsmanager", RDS, "eu-west-1"))),
         (CHINESE, Reference(Place("secretsmanager", CHINESE, "cn-north-1"))),
         ("secretsmanager:prod/db", Reference(Place("secretsmanager", "prod/db"))),
         ("secretsmanager:prod/db#password", Reference(Place("secretsmanager", "prod/db"), "password")),
