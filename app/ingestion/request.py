@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
+from uuid import UUID
 
 from fastapi import Request, status
 from fastapi.exceptions import RequestValidationError
@@ -25,7 +26,7 @@ from db.repositories.job_files import PART_BYTES
 from rag.errors import InvalidInputError, UnreadableFileError, UnsupportedTypeError
 from rag.ingest import check_name, text_name
 from rag.ports import SourceLabels
-from rag.sources.object_keys import upload_tenant, why_unsupported
+from rag.sources.object_keys import TENANTS, folder_tenant, tenant_folder, upload_tenant, why_unsupported
 
 MAX_FILES = 100  # of one request
 LISTS = ("acl",)
@@ -146,6 +147,20 @@ def check_key(key: str) -> None:
         raise InvalidInputError("an upload is taken in by POST /ingest/uploads/{upload_id}/complete")
     if reason := why_unsupported(key):
         raise UnsupportedTypeError(reason)
+
+
+def check_reach(key: str, tenant_id: UUID, *, default_id: UUID) -> None:
+    """Refuse a key or prefix that isn't the tenant's to name.
+
+    The default tenant, the only one where there are no others, names all that is in no tenant's folder.
+
+    Raises:
+        InvalidInputError: It isn't.
+    """
+    owner = folder_tenant(key)
+    is_free = tenant_id == default_id and not key.startswith(TENANTS)
+    if owner != tenant_id and not is_free:
+        raise InvalidInputError(f"s3_key and s3_prefix of your tenant begin with {tenant_folder(tenant_id)}")
 
 
 def _json(body: bytes) -> Any:

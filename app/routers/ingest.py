@@ -12,7 +12,7 @@ from app.dependencies import ServicesDep, requires
 from app.field_types import Name
 from app.ingestion.prefix import Below, list_below
 from app.ingestion.queue import IdempotencyKey
-from app.ingestion.request import REQUEST_BODY, IngestRequest, read_request
+from app.ingestion.request import REQUEST_BODY, IngestRequest, check_reach, read_request
 from app.problems import error_of
 from app.routers.uploads import uploads_router
 from app.schemas.ingest import IngestJob, IngestJobs, JobPage, JobStatus, SkippedObject
@@ -63,7 +63,7 @@ async def ingest(
     """
     async with read_request(request) as read:
         once = await _idempotency(idempotency_key, read)
-        below = await _named(read, services)
+        below = await _named(read, services, identity)
         jobs = await services.queue.submit(
             identity.writer(), below.uploads, force=read.force, idempotency=once, note=audit.enter
         )
@@ -78,15 +78,20 @@ async def ingest(
     return IngestJob.of(jobs[0])
 
 
-async def _named(read: IngestRequest, services: Services) -> Below:
+async def _named(read: IngestRequest, services: Services, identity: Identity) -> Below:
     """All that is asked for, each object below a prefix of its own."""
     bucket = services.settings.documents_bucket
     if read.prefix is None and not any(upload.s3_key for upload in read.uploads):
         return Below(read.uploads, [])
     if bucket is None:
         raise InvalidInputError("s3_key and s3_prefix name files of DOCUMENTS_BUCKET, which is not set")
+    default_id = services.default_identity.tenant_id
+    for upload in read.uploads:
+        if upload.s3_key is not None:
+            check_reach(upload.s3_key, identity.tenant_id, default_id=default_id)
     if read.prefix is None:
         return Below(read.uploads, [])
+    check_reach(f"{read.prefix.rstrip('/')}/", identity.tenant_id, default_id=default_id)
     max_bytes = services.settings.max_s3_object_mb * MB
     return await list_below(bucket, read.prefix, read.uploads[0], max_bytes=max_bytes)
 

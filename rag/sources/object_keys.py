@@ -7,7 +7,10 @@ from rag.errors import UnsupportedTypeError
 from rag.parse.detect import check_kind
 from rag.sources.types import is_hidden, why_unnamable
 
-_UPLOAD = re.compile(r"uploads/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/")
+_ID = r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
+_UPLOAD = re.compile(rf"uploads/{_ID}/")
+TENANTS = "tenants/"
+_OF_TENANT = re.compile(rf"{TENANTS}{_ID}/")
 _MAX_NAME = 200  # characters: in UTF-8 at most 800 bytes, which leaves a key room for the rest
 
 
@@ -21,6 +24,17 @@ def upload_key(tenant_id: UUID, upload_id: UUID, filename: str) -> str:
 def upload_tenant(key: str) -> UUID | None:
     """The only tenant that may read the object of this key; None if it is no tenant's upload."""
     found = _UPLOAD.match(key)
+    return UUID(found[1]) if found else None
+
+
+def tenant_folder(tenant_id: UUID) -> str:
+    """Where a tenant's own objects lie, which no other tenant reaches."""
+    return f"{TENANTS}{tenant_id}/"
+
+
+def folder_tenant(key: str) -> UUID | None:
+    """In whose folder the object of this key lies; None if in nobody's."""
+    found = _OF_TENANT.match(key)
     return UUID(found[1]) if found else None
 
 
@@ -41,4 +55,6 @@ def why_not_followed(key: str) -> str | None:
         return "it is hidden"
     if upload_tenant(key):
         return "uploads are taken in when they are completed"
+    if key.startswith(TENANTS):
+        return "tenants take in what lies in their folders by requests of their own"
     return why_unnamable(key) or why_unsupported(key)

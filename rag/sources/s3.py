@@ -13,7 +13,7 @@ from typing import Any
 from rag.aws.clients import aws_client
 from rag.errors import InvalidInputError, NotFoundError, UnsupportedTypeError
 from rag.sources.files import PIECE, readable_size, receiving, too_large
-from rag.sources.object_keys import upload_tenant, why_unsupported
+from rag.sources.object_keys import TENANTS, upload_tenant, why_unsupported
 from rag.sources.s3_errors import aws_errors
 from rag.sources.threads import iterate_in_thread, run_in_thread, write_in_thread
 from rag.sources.types import Entry, Fetched, Skipped, is_hidden, why_unnamable
@@ -87,7 +87,8 @@ class S3Source:
     def _listed(self, item: dict[str, Any]) -> Iterator[Entry | Skipped]:
         key, size = item["Key"], item["Size"]
         name = key[len(self._prefix) :]
-        if key.endswith("/") or is_hidden(name) or upload_tenant(key):
+        is_tenants = key.startswith(TENANTS) and not self._prefix.startswith(TENANTS)
+        if key.endswith("/") or is_hidden(name) or upload_tenant(key) or is_tenants:
             return
         reason = why_unnamable(name) or why_unsupported(name)
         if reason is not None:

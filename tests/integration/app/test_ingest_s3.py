@@ -6,8 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
+from app.access.roles import Role
 from db.addresses import DatabaseLogins
+from db.pool import Database
 from rag.models.local import LocalModels
+from tests.integration.app.access import PEPPER, KeyMaker
 from tests.integration.app.aws import BUCKET, Aws, moto_aws
 from tests.integration.conftest import running_service, settings_for
 
@@ -67,6 +70,42 @@ async def test_all_files_below_a_prefix_are_taken_in(client: httpx.AsyncClient, 
     }
     again = await client.post("/ingest", params=WAIT, json={"s3_prefix": "more/b/"})
     assert [job["unchanged"] for job in again.json()["jobs"]] == [True], "a list, also of one"
+
+
+@pytest.fixture(scope="module")
+async def shared(
+    aws: Aws, logins: DatabaseLogins, local_models: LocalModels
+) -> AsyncIterator[httpx.AsyncClient]:
+    """The service of several tenants."""
+    settings = settings_for(
+        logins, documents_bucket=BUCKET, auth_mode="api_key", api_key_pepper=PEPPER, rate_limits="off"
+    )
+    async with running_service(settings, local_models) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("field", ["s3_key", "s3_prefix"])
+async def test_a_tenant_reaches_its_own_folder_of_the_bucket_alone(
+    shared: httpx.AsyncClient, aws: Aws, database: Database, field: str
+) -> None:
+    maker = KeyMaker(database)
+    own, other = await maker.tenant("own"), await maker.tenant("other")
+    name = "bats.md" if field == "s3_key" else ""
+    for folder in (f"tenants/{own}/", f"tenants/{other}/", "anybodys/"):
+        await asyncio.to_thread(aws.put, f"{folder}bats.md", "Bats sleep by day, and hunt at night.")
+
+    async def ask(tenant: str, folder: str) -> int:
+        headers = await maker.headers(Role.ADMIN, tenant=tenant)
+        body = {field: f"{folder}{name}".rstrip("/")}
+        return (await shared.post("/ingest", params=WAIT, json=body, headers=headers)).status_code
+
+    assert await ask("own", f"tenants/{own}/") == 200
+    assert await ask("own", f"tenants/{other}/") == 422
+    assert await ask("own", "anybodys/") == 422
+    assert await ask("default", "anybodys/") == 200
+    assert await ask("default", f"tenants/{own}/") == 422
+    assert await ask("default", "tenants/") == 422
+    assert await ask("own", f"tenants/{own}/../{other}/") != 200
 
 
 async def test_a_prefix_is_taken_in_once_under_an_idempotency_key(

@@ -45,6 +45,7 @@ def test_other_keys_are_no_uploads(key: str) -> None:
         ("a.mp4", r"\.mp4"),
         ("a\0.md", "not text"),
         (f"uploads/{TENANT}/{UPLOAD}/a.md", "completed"),
+        (f"tenants/{TENANT}/a.md", "requests of their own"),
     ],
 )
 def test_only_documents_are_followed(key: str, reason: str | None) -> None:
