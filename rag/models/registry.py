@@ -1,5 +1,6 @@
 """Models by name, `provider:model`, as LangChain writes them; `local` is ours."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from langchain_core.documents.compressor import BaseDocumentCompressor
@@ -19,6 +20,7 @@ from rag.models.resilience.compressor import ResilientCompressor
 from rag.models.resilience.embeddings import ResilientEmbeddings
 from rag.models.resilience.guard import ModelGuard
 from rag.models.resilience.guardrail import ResilientGuardrail
+from rag.models.traced import TracedCompressor, TracedEmbeddings
 from rag.models.types import ChatModel, EmbeddingModel
 
 NO_RERANKER = "none"
@@ -48,6 +50,11 @@ class Models:
         self._remote = RemoteModels(self._options)
         self._guards: dict[str, ModelGuard] = {}
 
+    @property
+    def guards(self) -> Mapping[str, ModelGuard]:
+        """Of the remote models that were made so far, by name."""
+        return self._guards
+
     async def close(self) -> None:
         await self._bedrock.close()
         await self._remote.close()
@@ -72,7 +79,8 @@ class Models:
             UnavailableError: The same.
         """
         if name == LOCAL_EMBEDDINGS:
-            return self.local.embedding()
+            local = self.local.embedding()
+            return replace(local, embeddings=TracedEmbeddings(local.embeddings, name))
         provider, model = _parts(name)
         if provider == "bedrock":
             inner, card = self._bedrock.embeddings(name, model, threads=self._options.embedding_calls)
@@ -94,7 +102,8 @@ class Models:
                 f"RERANK_MODEL {name!r}: write bedrock:<model id or ARN>, or {NO_RERANKER}"
             )
         guard = self._guard(name, timeout_s=RERANK_TIMEOUT_S)
-        return ResilientCompressor(inner=self._bedrock.reranker(name, model), guard=guard)
+        guarded = ResilientCompressor(inner=self._bedrock.reranker(name, model), guard=guard)
+        return TracedCompressor(inner=guarded, name=name)
 
     def guardrail(self) -> Guardrail | None:
         """What judges questions and answers apart from the model.
@@ -139,7 +148,7 @@ class Models:
         fitting = (characters - HEADING_CHARACTERS) // CHARACTERS_PER_TOKEN
         return EmbeddingModel(
             name,
-            batched,
+            TracedEmbeddings(batched, name),
             dimensions=(card and card.dimensions) or _asked_dimensions(name, inner),
             tokenizer=self.local.encoder,
             chunk_tokens=min(CHUNK_TOKENS, fitting),

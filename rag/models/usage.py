@@ -67,12 +67,22 @@ class Meter:
     def __init__(self) -> None:
         self._lock = Lock()
         self._uses: dict[tuple[str, Operation], ModelUse] = {}
+        self._waited_s = 0.0
 
     def add(self, use: ModelUse) -> None:
         key = use.model, use.operation
         with self._lock:
             known = self._uses.get(key)
             self._uses[key] = known + use if known else use
+
+    def add_wait(self, seconds: float) -> None:
+        with self._lock:
+            self._waited_s += seconds
+
+    @property
+    def waited_s(self) -> float:
+        """How long calls stood in the queue of a model that had enough to do, in seconds."""
+        return self._waited_s
 
     @property
     def uses(self) -> list[ModelUse]:
@@ -102,6 +112,12 @@ def record(use: ModelUse) -> None:
     """Tell the meters around. Nobody listening is no mistake."""
     for meter in _meters.get():
         meter.add(use)
+
+
+def record_wait(seconds: float) -> None:
+    """Tell the meters around how long a call has waited for its turn."""
+    for meter in _meters.get():
+        meter.add_wait(seconds)
 
 
 def chat_use(model: str, usage: Mapping[str, Any]) -> ModelUse:

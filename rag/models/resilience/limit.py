@@ -1,11 +1,13 @@
 """How many calls run at once, and how many may wait for their turn."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from rag.errors import OverloadedError
 from rag.models.resilience.deadline import bounded
+from rag.models.usage import record_wait
 
 
 class ConcurrencyLimit:
@@ -56,6 +58,7 @@ class ConcurrencyLimit:
         if self._waiting >= self._queue:
             raise self._overloaded("too many calls wait for it")
         self._waiting += 1
+        began = time.perf_counter()
         try:
             async with asyncio.timeout(bounded(self._queue_wait_s)):
                 await self._free.acquire()
@@ -63,6 +66,7 @@ class ConcurrencyLimit:
             raise self._overloaded("no call before this one ended in time") from exc
         finally:
             self._waiting -= 1
+            record_wait(time.perf_counter() - began)
 
     def _overloaded(self, why: str) -> OverloadedError:
         return OverloadedError(f"the model {self._model} is busy: {why}", retry_after_s=self._queue_wait_s)
