@@ -7,7 +7,7 @@ PY := $(BIN)/python
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-aws-local test test-unit test-slow test-live test-infra audit lint format types bench bench-retrieval bench-ingest bench-aws bench-eval bench-feedback bench-injection eval eval-judged eval-deepeval openapi lock migrate clean
+.PHONY: help run run-aws-local test test-unit test-slow test-live test-infra audit lint format types bench bench-retrieval bench-ingest bench-aws bench-eval bench-feedback bench-observability bench-injection eval eval-judged eval-deepeval openapi lock migrate clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -66,6 +66,9 @@ bench-eval: .venv/test.stamp  ## the benchmarks of the evaluation and its gate (
 
 bench-feedback: .venv/test.stamp  ## the benchmarks of experiments: assignment, false promotions, power (ten minutes)
 	$(PY) -m tests.benchmarks feedback
+
+bench-observability: .venv/test.stamp  ## what logs, metrics and traces add to a search (five minutes)
+	$(PY) -m tests.benchmarks observability
 
 bench-injection: .venv/test.stamp  ## what attacks in documents reach the reader (ten minutes)
 	$(PY) -m tests.benchmarks injection

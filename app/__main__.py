@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import signal
 import socket
 import sys
@@ -15,7 +16,7 @@ from app.request_reading import limited_protocol
 from app.sample import QUESTION
 from app.security_headers import DOCS, shows_documentation
 from app.settings import Settings
-from observability.logs import configure_logs
+from observability.logs import configure_logs, toggle_debug
 from rag.errors import GroundworkError
 
 SHUTDOWN_S = 10  # then answers that are still being written are cut off
@@ -63,6 +64,11 @@ def _welcome(address: str, settings: Settings) -> str:
     )
 
 
+def _say_level(level: str) -> None:
+    """Not through the log or a buffer, which the interrupted code may be writing to."""
+    os.write(sys.stderr.fileno(), f"The log level is {level} now.\n".encode())
+
+
 def main() -> int:
     try:
         settings = Settings()
@@ -84,6 +90,7 @@ def main() -> int:
     )
     server = Server(config, settings)
     signal.signal(signal.SIGHUP, server.handle_exit)  # a closed terminal must not leave a database behind
+    signal.signal(signal.SIGUSR1, lambda *_: _say_level(toggle_debug(settings.log_level)))
     with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has shut down
         server.run()
     return 0 if server.started else 3

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,23 +11,33 @@ from uuid import UUID, uuid4
 import structlog
 
 from app.access.identity import ANONYMOUS, Identity
+from app.asked import asked_record
+from app.debugging.records import answer_record, failure_record, milliseconds_since, request_record
+from app.experiments.running import Assigned, Assigner
+from app.experiments.setups import AnswerSetup
+from app.experiments.shadow import AnsweredRequest, Shadow
 from app.privacy.field_keys import FieldKeys
 from app.privacy.person import digests
 from app.privacy.presence import are_gone, check_in
 from app.privacy.sealed import sealed_citations, sealed_message, sealed_trace
-from app.schemas.chat import ChatRequest, ChatResponse, CitationOut, RetrievedDocument, Usage
+from app.schemas.chat import ChatRequest, ChatResponse, CitationOut, RetrievedDocument
+from app.telemetry.recording import AnswerRecorder
+from app.trace_records import citation_records, retrieved_records, usage_of, usage_record
 from db.pool import Connection, Database
-from db.repositories import conversations, sources, tenants, traces, usage
+from db.repositories import conversations, exposures, sources, tenants, traces, usage
+from db.repositories.exposures import Exposure
 from db.repositories.usage import Origin, RequestKind
+from feedback.curated_lookup import NOTHING, CuratedLookup, Looked
+from feedback.quality.monitor import GivenAnswer, Observer
 from graph.build import AnswerGraph, run_answer_graph
 from graph.events import AnswerEvent, Finished, Released, SourcesChosen
 from graph.state import AnswerContext, AnswerState
 from rag.cite import Citation
 from rag.encryption.sealing import Keyring
 from rag.errors import GroundworkError, NotFoundError
-from rag.models.catalog import Operation
+from rag.guardrail import Side
 from rag.models.resilience.deadline import deadline
-from rag.models.usage import Meter, ModelUse, cost_usd, metering
+from rag.models.usage import Meter, metering
 from rag.ports import RetrievedPassage
 from rag.privacy.questions import Question, QuestionRedactor
 
@@ -44,6 +54,11 @@ class Run:
         question: The request's, with personal data taken out as the tenant wants it.
         ring: Seals what is stored.
         began_at: By the database's clock.
+        accept_ms: From the call of `begin` to its end.
+        degraded: What failed before the answer graph began.
+        curated_id: The curated answer that was given, if one was.
+        setup: How it is answered.
+        assigned: The variant of an experiment that it is, if it is one.
     """
 
     identity: Identity
@@ -55,11 +70,21 @@ class Run:
     question: Question
     ring: Keyring
     began_at: datetime
+    setup: AnswerSetup
+    assigned: Assigned | None = None
     suppressed: tuple[str, ...] = ()
+    accept_ms: float = 0.0
     began: float = field(default_factory=time.perf_counter)
     sources: list[RetrievedPassage] = field(default_factory=list)
     released: list[Released] = field(default_factory=list)
+    degraded: list[str] = field(default_factory=list)
+    curated_id: UUID | None = None
     meter: Meter = field(default_factory=Meter)
+
+    @property
+    def variant(self) -> str | None:
+        """As the answer and its trace name it."""
+        return self.assigned.label if self.assigned else None
 
     @property
     def answer(self) -> str:
@@ -92,6 +117,11 @@ class Answerer:
         top_k: Passages to retrieve when a request doesn't say.
         timeout_s: Deadline of one answer in seconds.
         store_text: Whether question and answer may be stored.
+        curated: Finds answers that were pinned to questions; None asks the documents always.
+        experiments: Say who is answered by another setup; None gives everybody the same.
+        shadow: Takes what was answered; None for nobody.
+        recorder: Counts and logs answers; None for nobody.
+        observer: Is shown what was answered; None for nobody.
     """
 
     def __init__(
@@ -106,16 +136,25 @@ class Answerer:
         top_k: int,
         timeout_s: float,
         store_text: bool,
+        curated: CuratedLookup | None = None,
+        experiments: Assigner | None = None,
+        shadow: Shadow | None = None,
+        recorder: AnswerRecorder | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._database = database
         self._graph = graph
-        self._context = context
+        self._setup = AnswerSetup(context, top_k)
         self._questions = questions
         self._keys = keys
         self._embedding_model = embedding_model
-        self._top_k = top_k
         self._timeout_s = timeout_s
         self._store_text = store_text
+        self._curated = curated
+        self._experiments = experiments
+        self._shadow = shadow
+        self._recorder = recorder or AnswerRecorder()
+        self._observer = observer
         self._finishing: set[asyncio.Task[None]] = set()
 
     async def begin(self, identity: Identity, request: ChatRequest, *, request_id: str) -> Run:
@@ -125,6 +164,7 @@ class Answerer:
             NotFoundError: The conversation isn't there, or isn't the caller's.
             UnavailableError: What will be stored can't be sealed now, or the caller is being erased.
         """
+        arrived = time.perf_counter()
         identity = identity.on_behalf_of(request.user_id)
         tenant_id = identity.tenant_id
         ring = await self._keys.ring(tenant_id) if self._store_text else Keyring(tenant_id)
@@ -144,6 +184,7 @@ class Answerer:
             suppressed = await tenants.suppressed(connection, identity.tenant_id)
             privacy = await tenants.privacy(connection, tenant_id)
         question = await self._questions.read(request.query, privacy.settings)
+        assigned = self._experiments.assign(tenant_id, subject) if self._experiments else None
         return Run(
             identity,
             request,
@@ -154,7 +195,10 @@ class Answerer:
             question,
             ring,
             began_at=privacy.moment,
+            setup=assigned.setup if assigned else self._setup,
+            assigned=assigned,
             suppressed=suppressed,
+            accept_ms=milliseconds_since(arrived),
         )
 
     async def answer(self, run: Run, emit: Emit = emit_nothing) -> ChatResponse:
@@ -173,7 +217,15 @@ class Answerer:
             await self._finish(self._store_failure(run, exc))
             raise
         response = self._response(run, state)
-        await self._finish(self._store(run, response, self._trace(run, response)))
+        self._recorder.answered(
+            response, question=run.question.asked, passages=state.get("candidates", run.sources)
+        )
+        trace = self._trace(run, response, state)
+        await self._finish(self._store(run, response, trace))
+        if self._shadow and run.curated_id is None:
+            self._shadow.offer(_answered(run, trace))
+        if self._observer and run.curated_id is None:
+            self._observer.offer(_given(run, response))
         return response
 
     async def _finish(self, work: Coroutine[Any, Any, None]) -> None:
@@ -197,29 +249,51 @@ class Answerer:
     async def _drive(self, run: Run, emit: Emit) -> AnswerState:
         request = run.request
         scope = request.filters.narrow(run.identity.scope())
+        base = run.setup.context
         context = replace(
-            self._context,
-            scope=scope,
-            hold_back=not request.stream,
-            suppressed=self._context.suppressed + run.suppressed,
+            base, scope=scope, hold_back=not request.stream, suppressed=base.suppressed + run.suppressed
         )
-        events = run_answer_graph(
-            self._graph,
-            question=run.question.asked,
-            strategy=request.strategy,
-            top_k=request.top_k or self._top_k,
-            context=context,
-        )
-        async for event in events:
+        async for event in await self._events(run, context):
             match event:
                 case Finished(state):
                     return state
                 case SourcesChosen(sources):
                     run.sources = sources
                 case Released():
+                    if not run.released:
+                        self._recorder.released_first(run.began)
                     run.released.append(event)
             await emit(event)
         raise GroundworkError("the answer graph ended without an end")
+
+    async def _events(self, run: Run, context: AnswerContext) -> AsyncIterator[AnswerEvent]:
+        """Of the curated answer to the question, or of a run of the graph."""
+        question, strategy = run.question.asked, run.setup.strategy_for(run.request.strategy)
+        top_k = run.request.top_k or run.setup.top_k
+        looked = await self._look_up(run, context)
+        if looked.served is not None:
+            run.curated_id = looked.served.id
+            return looked.served.events(question, strategy=strategy, top_k=top_k)
+        context = replace(context, retriever=looked.sharing(context.retriever))
+        return run_answer_graph(
+            self._graph, question=question, strategy=strategy, top_k=top_k, context=context
+        )
+
+    async def _look_up(self, run: Run, context: AnswerContext) -> Looked:
+        """What is known of a curated answer. A caller who names documents wants to hear these."""
+        if self._curated is None or context.scope.filter is not None:
+            return NOTHING
+        question = run.question.asked
+        try:
+            looked = await self._curated.find(context.scope, question, suppressed=context.suppressed)
+        except GroundworkError:  # the documents may answer all the same
+            log.warning("curated_lookup_failed", exc_info=True)
+            run.degraded.append("curated")
+            return NOTHING
+        self._recorder.looked_up_curated(found=looked.served is not None)
+        if looked.served is not None and context.guardrail is not None:
+            await context.guardrail.check(question, Side.QUESTION)
+        return looked
 
     def _response(self, run: Run, state: AnswerState) -> ChatResponse:
         return ChatResponse(
@@ -229,17 +303,21 @@ class Answerer:
             citations=[CitationOut.model_validate(citation) for citation in run.citations],
             retrieved_documents=[RetrievedDocument.of(source) for source in run.sources],
             abstained=state.get("abstained", False),
-            degraded=state["degraded"],
+            degraded=[*run.degraded, *state["degraded"]],
             metadata=dict(run.request.metadata),
-            usage=_usage(run.meter.uses),
+            usage=usage_of(run.meter.uses),
             timings_ms=state["timings_ms"],
             latency_ms=round((time.perf_counter() - run.began) * 1000, 2),
             model_name=state.get("model_name"),
+            curated=run.curated_id is not None,
+            variant=run.variant,
         )
 
-    def _trace(self, run: Run, response: ChatResponse) -> traces.Trace:
+    def _trace(self, run: Run, response: ChatResponse, state: AnswerState) -> traces.Trace:
+        blank = self._blank_trace(run)
         return replace(
-            self._blank_trace(run),
+            blank,
+            diagnostics=blank.diagnostics | answer_record(state, run.sources),
             answer=response.answer if self._store_text else None,
             models={"chat": response.model_name, "embedding": self._embedding_model()},
             timings_ms={**response.timings_ms, "total": response.latency_ms},
@@ -256,21 +334,28 @@ class Answerer:
             strategy=run.request.strategy,
             query=run.question.stored if self._store_text else None,
             answer=None,
-            retrieved=[_retrieved(rank, found) for rank, found in enumerate(run.sources, start=1)],
-            citations=[
-                {"index": c.index, "chunk_id": str(c.chunk_id), "start": c.start, "end": c.end}
-                for c in run.citations
-            ],
-            prompt_version=self._context.prompt.version,
+            retrieved=retrieved_records(run.sources),
+            citations=citation_records(run.citations),
+            prompt_version=run.setup.context.prompt.version,
             corpus_version=run.corpus_version,
             models={"embedding": self._embedding_model()},
-            usage=_usage_record(run.meter.uses),
+            usage=usage_record(run.meter.uses),
             timings_ms={},
             degraded=[],
             abstained=False,
             error=None,
             metadata=dict(run.request.metadata),
             redacted=list(run.question.redacted),
+            curated_id=run.curated_id,
+            variant=run.variant if run.curated_id is None else None,
+            diagnostics={
+                **request_record(
+                    accept_ms=run.accept_ms,
+                    waited_s=run.meter.waited_s,
+                    floor=run.setup.context.relevance_floor,
+                ),
+                "asked": asked_record(run.request, run.identity.groups, with_text=self._store_text),
+            },
         )
 
     async def _store(self, run: Run, response: ChatResponse, trace: traces.Trace) -> None:
@@ -281,6 +366,7 @@ class Answerer:
             cited = {citation.document_id for citation in run.citations}
             gone = cited - await sources.still_there(connection, list(cited))
             trace_id = await traces.add(connection, tenant_id, sealed_trace(run.ring, trace))
+            await _expose(connection, run)
             for role, content, citations in (
                 ("user", trace.query, []),
                 ("assistant", trace.answer, self._stored_citations(run)),
@@ -325,14 +411,22 @@ class Answerer:
 
     async def _store_failure(self, run: Run, exc: BaseException) -> None:
         error = "client_closed" if isinstance(exc, asyncio.CancelledError) else type(exc).__name__
+        self._recorder.failed(error)
         elapsed = round((time.perf_counter() - run.began) * 1000, 2)
         tenant_id = run.identity.tenant_id
         try:
             async with self._database.tenant(tenant_id) as connection:
                 if await self._is_gone(connection, run):
                     return
-                trace = replace(self._blank_trace(run), timings_ms={"total": elapsed}, error=error)
+                blank = self._blank_trace(run)
+                trace = replace(
+                    blank,
+                    timings_ms={"total": elapsed},
+                    error=error,
+                    diagnostics=blank.diagnostics | failure_record(run.sources, run.released),
+                )
                 trace_id = await traces.add(connection, tenant_id, sealed_trace(run.ring, trace))
+                await _expose(connection, run)
                 await usage.add(
                     connection, tenant_id, RequestKind.CHAT, run.meter.uses, _origin(run, trace_id)
                 )
@@ -344,31 +438,42 @@ def _origin(run: Run, trace_id: UUID) -> Origin:
     return Origin(request_id=run.request_id, trace_id=trace_id, subject=run.subject)
 
 
-def _usage(uses: Sequence[ModelUse]) -> Usage:
-    chats = [use for use in uses if use.operation is Operation.CHAT]
-    prompt, completion = sum(use.prompt_tokens for use in chats), sum(use.output_tokens for use in chats)
-    return Usage(
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        total_tokens=prompt + completion,
-        cost_usd=cost_usd(uses),
+async def _expose(connection: Connection, run: Run) -> None:
+    """Note that whoever asked met a variant. A curated answer is the same in each."""
+    if run.assigned is None or run.curated_id is not None:
+        return
+    exposure = Exposure(
+        run.assigned.experiment_id, run.subject, run.request.user_id, run.assigned.variant, run.began_at
+    )
+    await exposures.expose(connection, run.identity.tenant_id, exposure)
+
+
+def _given(run: Run, response: ChatResponse) -> GivenAnswer:
+    cosines = [source.vector_score for source in run.sources if source.vector_score is not None]
+    return GivenAnswer(
+        tenant_id=run.identity.tenant_id,
+        question=run.question.asked,
+        answer=None if response.abstained else response.answer,
+        sources=tuple(source.passage.text for source in run.sources),
+        score=max(cosines, default=None),
     )
 
 
-def _usage_record(uses: Sequence[ModelUse]) -> dict[str, Any]:
-    """What a trace keeps: the sums, and each model's part of them."""
-    models = [asdict(use) | {"cost_usd": cost_usd([use])} for use in uses]
-    return {**_usage(uses).model_dump(), "models": models}
-
-
-def _retrieved(rank: int, found: RetrievedPassage) -> dict[str, Any]:
-    return {
-        "rank": rank,
-        "chunk_id": str(found.passage.chunk_id),
-        "document_id": str(found.passage.document_id),
-        "score": found.score,
-        "vector": {"rank": found.vector_rank, "score": found.vector_score},
-        "lexical": {"rank": found.lexical_rank, "score": found.lexical_score},
-        "fused": {"rank": found.fused_rank, "score": found.fused_score},
-        "rerank": {"rank": found.rerank_rank, "score": found.rerank_score},
-    }
+def _answered(run: Run, trace: traces.Trace) -> AnsweredRequest:
+    return AnsweredRequest(
+        tenant_id=run.identity.tenant_id,
+        request_id=run.request_id,
+        trace_id=trace.id,
+        subject=run.subject,
+        user_id=run.request.user_id,
+        question=run.question.asked,
+        scope=run.request.filters.narrow(run.identity.scope()),
+        strategy=run.request.strategy,
+        top_k=run.request.top_k,
+        suppressed=run.suppressed,
+        people=tuple(run.people),
+        began_at=run.began_at,
+        ring=run.ring,
+        answer=run.answer,
+        chunk_ids=frozenset(source.passage.chunk_id for source in run.sources),
+    )

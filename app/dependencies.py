@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
+import structlog
 from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
@@ -45,6 +46,7 @@ class Requirement(SecurityBase):
         if identity is None:
             identity = await services.authenticator.identify(request.headers)
         request.state.identity = identity  # whoever is refused below is known to the audit log
+        structlog.contextvars.bind_contextvars(tenant=str(identity.tenant_id))
         if not identity.may(self.permission):
             raise ForbiddenError(f"the role {identity.role} lacks the permission {self.permission}")
         admission = await services.limits.admit(identity, f"{request.method} {request.url.path}")

@@ -17,14 +17,19 @@ from app.routers import (
     admin,
     audit,
     chat,
+    curated,
     documents,
     evaluation,
+    events,
+    experiments,
     feedback,
     health,
     keys,
+    metrics,
     privacy,
     search,
     tenants,
+    traces,
     usage,
 )
 from app.routers.ingest import ingest_router
@@ -39,6 +44,7 @@ from app.security_headers import (
 )
 from app.services import open_services
 from app.settings import Settings
+from app.telemetry.middleware import TelemetryMiddleware
 from observability.logs import configure_logs
 from rag.models.local import LocalModels
 
@@ -116,7 +122,8 @@ def create_app(settings: Settings | None = None, *, local: LocalModels | None = 
         )
     app.add_middleware(BodyDeadlineMiddleware, timeout_s=chosen.request_read_timeout_s)
     app.add_middleware(PlainErrorMiddleware)
-    app.add_middleware(RequestIdMiddleware)
+    app.add_middleware(RequestIdMiddleware, log_share=chosen.access_log_sample)
+    app.add_middleware(TelemetryMiddleware)
     if chosen.cors_origins is not None:
         app.add_middleware(cors, origins=chosen.cors_origins)
     app.add_middleware(SecurityHeadersMiddleware, hsts_s=chosen.hsts_s)
@@ -129,21 +136,25 @@ def create_app(settings: Settings | None = None, *, local: LocalModels | None = 
 
 
 def _routers(settings: Settings) -> list[APIRouter]:
-    """A worker answers for its health alone."""
+    """A worker answers for its health and its metrics alone."""
+    of_every_role = [health.router, *([metrics.router] if settings.metrics else [])]
     if settings.role == "worker":
-        return [health.router]
+        return of_every_role
     routers = (
         chat,
         search,
         documents,
         feedback,
+        events,
+        curated,
         evaluation,
+        experiments,
         usage,
+        traces,
         admin,
         keys,
         tenants,
         privacy,
         audit,
-        health,
     )
-    return [module.router for module in routers]
+    return [*(module.router for module in routers), *of_every_role]

@@ -1,5 +1,6 @@
 """Around every request: its id, and errors of the framework that are not problems yet."""
 
+import random
 import re
 import time
 from http import HTTPStatus
@@ -20,10 +21,16 @@ ACCEPTED = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class RequestIdMiddleware:
-    """Gives each request an id and logs its end. An id of the client's that isn't plain is replaced."""
+    """Gives each request an id and logs its end. An id of the client's that isn't plain is replaced.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: What answers.
+        log_share: Of the requests that end well, how many are logged; those that fail on our side all are.
+    """
+
+    def __init__(self, app: ASGIApp, *, log_share: float = 1.0) -> None:
         self.app = app
+        self._log_share = log_share
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,13 +58,17 @@ class RequestIdMiddleware:
                     raise  # too late for another answer: the connection breaks
                 await internal_error(Request(scope))(scope, receive, send_with_id)
             finally:
-                log.info(
-                    "request_ended",
-                    method=scope["method"],
-                    route=getattr(scope.get("route"), "path", None),
-                    status=status,
-                    duration_ms=round((time.perf_counter() - began) * 1000, 1),
-                )
+                if status >= HTTPStatus.INTERNAL_SERVER_ERROR or self._is_chosen():
+                    log.info(
+                        "request_ended",
+                        method=scope["method"],
+                        route=getattr(scope.get("route"), "path", None),
+                        status=status,
+                        duration_ms=round((time.perf_counter() - began) * 1000, 1),
+                    )
+
+    def _is_chosen(self) -> bool:
+        return self._log_share >= 1 or random.random() < self._log_share  # noqa: S311 - not a secret
 
 
 class PlainErrorMiddleware:

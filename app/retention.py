@@ -1,7 +1,8 @@
 """How long each kind of data is kept, and what is done when that time is over.
 
 Conversations, usage and the audit log are deleted. So is a trace without feedback; one with feedback stays as
-long as the feedback does, and loses its text at the same age, as the feedback's comments do.
+long as the feedback does, and loses its text at the same age, as the feedback's comments do. At that age go
+events, verdicts that others have replaced, and who met which variant of an experiment.
 """
 
 from collections.abc import Mapping
@@ -69,6 +70,10 @@ def _steps(kept: Retention) -> list[Step]:
         Step("traces_deleted", retention.forget_traces, kept.traces_days),
         Step("traces_blanked", retention.blank_traces, kept.traces_days),
         Step("feedback_blanked", retention.blank_feedback, kept.traces_days),
+        Step("feedback_history_deleted", retention.forget_feedback_history, kept.traces_days),
+        Step("events_deleted", retention.forget_events, kept.traces_days),
+        Step("exposures_deleted", retention.forget_exposures, kept.traces_days),
+        Step("shadow_results_blanked", retention.blank_shadow_results, kept.traces_days),
         Step("usage_deleted", retention.forget_usage, kept.usage_days, as_system=True),
         Step("audit_deleted", retention.forget_audit, kept.audit_days, as_system=True),
     ]

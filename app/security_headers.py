@@ -22,7 +22,14 @@ PAGES = (
 DOCS, REDOC, OPENAPI = "/docs", "/redoc", "/openapi.json"
 CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 CORS_REQUEST_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID")
-CORS_ANSWER_HEADERS = ("X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Quota-Warning")
+CORS_ANSWER_HEADERS = (
+    "X-Request-ID",
+    "X-Variant",
+    "Retry-After",
+    "RateLimit",
+    "RateLimit-Policy",
+    "X-Quota-Warning",
+)
 
 
 class SecurityHeadersMiddleware:

@@ -9,17 +9,22 @@ from datetime import timedelta
 import structlog
 from langchain_core.documents.compressor import BaseDocumentCompressor
 
-from app import maintenance
+from app import feedback_export, maintenance
 from app.access.api_keys import ApiKeys
 from app.access.authenticate import Authenticator, open_authenticator
 from app.access.identity import Identity
 from app.access.tenants import Tenants
 from app.answering import Answerer
 from app.audit import Audit
+from app.debugging.explain import Explainer
+from app.debugging.stored import StoredRequests
 from app.evaluation.evaluator import Evaluator
 from app.evaluation.handler import EvaluationHandler
 from app.evaluation.judges import Judges
 from app.evaluation.runs import EVALUATE, EvaluationRuns
+from app.experiments.manage import Experiments
+from app.experiments.parts import Experimenting, experimenting
+from app.feedback_export import EXPORT_FEEDBACK, FeedbackExport, FeedbackExportHandler
 from app.ingestion.events import following_bucket
 from app.ingestion.handler import IngestHandler
 from app.ingestion.parsers import open_parser
@@ -30,12 +35,16 @@ from app.limits.admission import Limits
 from app.limits.choice import choose_limits, has_limits
 from app.maintenance import MAINTAIN, MaintenanceHandler
 from app.model_options import model_options
+from app.online_quality import QualityRecorder
 from app.privacy import sweep
 from app.privacy.parts import Privacy
 from app.retention import Retention
 from app.secrets import LiveSettings, refreshing
 from app.settings import Settings
 from app.spaces import Spaces, following
+from app.telemetry.gauges import Gauges, watching
+from app.telemetry.parts import Telemetry, open_telemetry
+from app.telemetry.recording import AnswerRecorder
 from app.worker import Handler, Worker, running
 from db.addresses import DatabaseLogins
 from db.bootstrap import embedded_database
@@ -47,8 +56,14 @@ from db.reindex import reindex_words
 from db.repositories import tenants
 from db.repositories.jobs import CHANNEL
 from feedback.collect import FeedbackCollector
+from feedback.curated import CuratedAnswers
+from feedback.curated_lookup import CuratedLookup
+from feedback.events import EventCollector
+from feedback.quality.monitor import OnlineQuality
+from feedback.replay import Replayer
 from graph.build import AnswerGraph, build_answer_graph
 from graph.state import AnswerContext
+from observability.metrics import Metrics
 from rag.artifacts import Artifacts, LocalArtifacts, S3Artifacts
 from rag.ingest import IngestionPolicy, Ingestor
 from rag.models.local import LocalModels
@@ -67,6 +82,8 @@ class Services:
     """All that routes and scripts work with. `default_identity` is who asks while nobody logs in."""
 
     settings: Settings
+    telemetry: Telemetry
+    gauges: Gauges
     logins: DatabaseLogins
     database: Database
     default_identity: Identity
@@ -86,6 +103,12 @@ class Services:
     judges: Judges
     evaluations: EvaluationRuns
     feedback: FeedbackCollector
+    replayer: Replayer
+    feedback_export: FeedbackExport
+    events: EventCollector
+    curated: CuratedAnswers
+    explainer: Explainer
+    experiments: Experiments
 
     @property
     def ingestor(self) -> Ingestor:
@@ -107,6 +130,7 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
         ModelError: A model can't be loaded or doesn't answer.
     """
     async with AsyncExitStack() as stack:
+        telemetry = stack.enter_context(open_telemetry(settings))
         models = Models(model_options(settings), local)
         stack.push_async_callback(models.close)
         loading = asyncio.create_task(asyncio.to_thread(models.embedding_model, settings.embedding_model))
@@ -122,6 +146,8 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
         database = await stack.enter_async_context(
             open_database(logins, app_connections=settings.db_connections)
         )
+        gauges = Gauges(telemetry.metrics, database, models.guards)
+        await stack.enter_async_context(watching(gauges, telemetry, settings))
         policy = default_policy(settings)
         artifacts = _artifacts(settings)
         privacy = Privacy.of(settings, database, artifacts)
@@ -152,21 +178,41 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
         )
         queue = IngestionQueue(database, limited=has_limits(settings))
         graph = build_answer_graph()
+        lookup = CuratedLookup(database, lambda: spaces.current, threshold=settings.curated_threshold)
+        stack.push_async_callback(lookup.close)
         evaluator = Evaluator(
             database, graph=graph, context=context, spaces=spaces, local=models.local, settings=settings
+        )
+        replayer = Replayer(graph, context, top_k=settings.top_k, timeout_s=settings.request_timeout_s)
+        exporter = FeedbackExport(
+            database, artifacts, replayer, keys=privacy.keys, local=models.local, settings=settings
+        )
+        audit = Audit(database)
+        online = await stack.enter_async_context(
+            experimenting(settings, database, graph=graph, context=context, models=models, audit=audit)
         )
         judges = Judges(settings)
         stack.push_async_callback(judges.close)
         if settings.role != "api":
             handlers = {
-                **_handlers(settings, database, spaces, policy),
+                **_handlers(settings, database, spaces, policy, telemetry.metrics),
                 **privacy.handlers(),
-                EVALUATE: EvaluationHandler(database, artifacts, evaluator, judges),
+                EVALUATE: EvaluationHandler(database, artifacts, evaluator, judges, telemetry.metrics),
+                EXPORT_FEEDBACK: FeedbackExportHandler(exporter),
             }
-            await stack.enter_async_context(_working(settings, database, logins, handlers))
+            await stack.enter_async_context(_working(settings, database, logins, handlers, telemetry))
             await stack.enter_async_context(following_bucket(settings, queue, identity.writer()))
+        watch = OnlineQuality(
+            database,
+            lambda: models.local.encoder,
+            sample=settings.online_quality_sample,
+            listener=QualityRecorder(telemetry.metrics),
+        )
+        await stack.enter_async_context(watch.running())
         yield Services(
             settings=settings,
+            telemetry=telemetry,
+            gauges=gauges,
             logins=logins,
             database=database,
             default_identity=identity,
@@ -176,11 +222,20 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             keys=keys,
             tenants=Tenants(database, default_id=identity.tenant_id),
             limits=choose_limits(settings, database),
-            audit=Audit(database),
+            audit=audit,
             spaces=spaces,
             reranker=reranker,
             answerer=_answerer(
-                settings, database, graph=graph, context=context, spaces=spaces, privacy=privacy
+                settings,
+                database,
+                graph=graph,
+                context=context,
+                spaces=spaces,
+                privacy=privacy,
+                curated=lookup,
+                online=online,
+                telemetry=telemetry,
+                watch=watch,
             ),
             queue=queue,
             uploads=Uploads(
@@ -194,7 +249,18 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
             evaluator=evaluator,
             judges=judges,
             evaluations=EvaluationRuns(database, artifacts),
-            feedback=FeedbackCollector(database),
+            replayer=replayer,
+            feedback_export=exporter,
+            feedback=FeedbackCollector(database, privacy.keys),
+            events=EventCollector(database),
+            curated=CuratedAnswers(database, lambda: spaces.current, lookup),
+            explainer=Explainer(
+                database,
+                StoredRequests(database, privacy.keys),
+                spaces,
+                lambda: models.local.encoder,
+            ),
+            experiments=online.experiments,
         )
 
 
@@ -210,7 +276,7 @@ def _detector(settings: Settings) -> PersonalDataDetector:
 
 
 def _handlers(
-    settings: Settings, database: Database, spaces: Spaces, policy: IngestionPolicy
+    settings: Settings, database: Database, spaces: Spaces, policy: IngestionPolicy, metrics: Metrics
 ) -> dict[str, Handler]:
     """What a worker can do, by the kind of job."""
     return {
@@ -221,6 +287,7 @@ def _handlers(
             bucket=settings.documents_bucket,
             max_object_bytes=settings.max_s3_object_mb * MB,
             limited=has_limits(settings),
+            metrics=metrics,
         ),
         MAINTAIN: MaintenanceHandler(
             database,
@@ -233,7 +300,11 @@ def _handlers(
 
 @asynccontextmanager
 async def _working(
-    settings: Settings, database: Database, logins: DatabaseLogins, handlers: Mapping[str, Handler]
+    settings: Settings,
+    database: Database,
+    logins: DatabaseLogins,
+    handlers: Mapping[str, Handler],
+    telemetry: Telemetry,
 ) -> AsyncIterator[None]:
     async with listen(logins.system, CHANNEL) as wake:
         worker = Worker(
@@ -241,8 +312,9 @@ async def _working(
             handlers,
             slots=settings.worker_slots,
             wake=wake,
-            schedules=[maintenance.SCHEDULE, sweep.SCHEDULE],
+            schedules=[maintenance.SCHEDULE, sweep.SCHEDULE, feedback_export.SCHEDULE],
             lease=timedelta(seconds=settings.job_lease_s),
+            telemetry=telemetry,
         )
         async with running(worker):
             yield
@@ -281,6 +353,10 @@ def _answerer(
     context: AnswerContext,
     spaces: Spaces,
     privacy: Privacy,
+    curated: CuratedLookup,
+    online: Experimenting,
+    telemetry: Telemetry,
+    watch: OnlineQuality,
 ) -> Answerer:
     return Answerer(
         database,
@@ -292,4 +368,9 @@ def _answerer(
         top_k=settings.top_k,
         timeout_s=settings.request_timeout_s,
         store_text=settings.store_text,
+        curated=curated,
+        experiments=online.running,
+        shadow=online.shadow,
+        recorder=AnswerRecorder(telemetry.metrics, log_text=settings.log_text),
+        observer=watch if settings.online_quality_sample else None,
     )

@@ -74,6 +74,24 @@ class Settings(BaseSettings):
     request_read_timeout_s: Annotated[float, Field(gt=0)] = 20.0
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "console", "json"] = "auto"
+    log_text: bool = False
+    access_log_sample: Annotated[float, Field(ge=0, le=1)] = 1.0
+    metrics: bool = True
+    metrics_emf: bool = False
+    metrics_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/#-]{1,255}$")] = "Groundwork"
+    metrics_interval_s: Annotated[float, Field(ge=1, le=3600)] = 30.0
+    otel_exporter_otlp_endpoint: Annotated[str, Field(pattern=r"^https?://[^?#\s]+$")] | None = None
+    otel_exporter_otlp_headers: SecretStr | None = None
+    otel_service_name: str = "groundwork"
+    otel_traces_sampler_arg: Annotated[float, Field(ge=0, le=1)] = 0.1
+    langsmith_tracing: bool = False
+    langsmith_api_key: SecretStr | None = None
+    langsmith_endpoint: Annotated[str, Field(pattern=r"^https?://[^?#\s]+$")] = (
+        "https://api.smith.langchain.com"
+    )
+    langsmith_project: str = "groundwork"
+    langsmith_tracing_sampling_rate: Annotated[float, Field(ge=0, le=1)] = 1.0
+    langsmith_text: bool = False
 
     data_dir: Path = Path(".data")
     sample_documents: bool = True
@@ -122,7 +140,13 @@ class Settings(BaseSettings):
     context_tokens: Annotated[int, Field(ge=256)] = 4000
     relevance_floor: Annotated[float, Field(ge=-1, le=1)] = 0.15
     suppress: str = ""
+    curated_threshold: Annotated[float, Field(ge=0, le=1)] = 0.84
     request_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    experiment_models: str | None = None
+    shadow_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
+    shadow_queue: Annotated[int, Field(ge=1, le=10_000)] = 100
+    online_quality_sample: Annotated[float, Field(ge=0, le=1)] = 0.1
+    shadow_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
     chunk_strategy: ChunkStrategy = ChunkStrategy.AUTO
     personal_data: PrivacyMode = PrivacyMode.OFF
     personal_data_detector: Literal["local", "comprehend"] = "local"
@@ -148,6 +172,9 @@ class Settings(BaseSettings):
     keep_traces_days: Annotated[Annotated[int, Field(ge=1, le=LONGEST)] | None, OR_FOREVER] = 90
     keep_usage_days: Annotated[Annotated[int, Field(ge=62, le=LONGEST)] | None, OR_FOREVER] = 760
     keep_audit_days: Annotated[Annotated[int, Field(ge=30, le=LONGEST)] | None, OR_FOREVER] = 365
+    feedback_export_min: Annotated[int, Field(ge=1, le=10_000)] = 5
+    feedback_export_max: Annotated[int, Field(ge=1, le=10_000)] = 50
+    feedback_export_days: Annotated[int, Field(ge=1, le=LONGEST)] = 7
 
     _references: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -200,6 +227,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _langsmith_has_a_key(self) -> Self:
+        if self.langsmith_tracing and self.langsmith_api_key is None:
+            raise ValueError("LANGSMITH_TRACING needs LANGSMITH_API_KEY")
+        return self
+
+    @model_validator(mode="after")
     def _encryption_has_a_key(self) -> Self:
         if self.field_encryption == "local" and self.field_encryption_key is None:
             raise ValueError("FIELD_ENCRYPTION=local needs FIELD_ENCRYPTION_KEY")
@@ -211,6 +244,12 @@ class Settings(BaseSettings):
     def _events_are_of_a_bucket(self) -> Self:
         if self.events_queue_url and not self.documents_bucket:
             raise ValueError("EVENTS_QUEUE_URL needs DOCUMENTS_BUCKET, whose events it brings")
+        return self
+
+    @model_validator(mode="after")
+    def _feedback_export_has_room(self) -> Self:
+        if self.feedback_export_min > self.feedback_export_max:
+            raise ValueError("FEEDBACK_EXPORT_MIN must be at most FEEDBACK_EXPORT_MAX")
         return self
 
     @model_validator(mode="after")

@@ -22,6 +22,7 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx woul
 class Meta(BaseModel):
     request_id: str
     conversation_id: str
+    variant: str | None
 
 
 class Sources(BaseModel):
@@ -68,7 +69,8 @@ async def stream_answer(answerer: Answerer, run: Run) -> AsyncGenerator[bytes, N
     await asyncio.sleep(0)  # lets it begin: cancelled before that, it would leave no trace
     try:
         yield KEEPALIVE_COMMENT
-        yield _event("meta", Meta(request_id=run.request_id, conversation_id=str(run.conversation_id)))
+        meta = Meta(request_id=run.request_id, conversation_id=str(run.conversation_id), variant=run.variant)
+        yield _event("meta", meta)
         async for part in _with_heartbeat(queue):
             yield part
     finally:

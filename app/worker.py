@@ -8,6 +8,7 @@ import asyncio
 import os
 import random
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -18,11 +19,14 @@ import asyncpg
 import structlog
 
 from app.problems import DETAIL_OF, classify
+from app.telemetry.parts import Telemetry
 from db.pool import Database
 from db.repositories import jobs
 from db.repositories import schedules as clock
 from db.repositories.jobs import Claim, JobState, LeaseLostError
 from db.repositories.schedules import Schedule
+from observability.metrics import Metrics
+from observability.registry import JOB_DURATION, JOBS
 from rag.errors import (
     ConflictError,
     GroundworkError,
@@ -81,6 +85,7 @@ class Worker:
         wake: Set when there may be something to do.
         schedules: Work that comes round again for every tenant.
         lease: A job whose worker was silent for so long is given to another.
+        telemetry: Tells of the jobs; None tells nobody.
     """
 
     def __init__(
@@ -92,7 +97,9 @@ class Worker:
         wake: asyncio.Event,
         schedules: Sequence[Schedule] = (),
         lease: timedelta = timedelta(seconds=60),
+        telemetry: Telemetry | None = None,
     ) -> None:
+        self._telemetry = telemetry or Telemetry(Metrics(enabled=False))
         self._schedules = schedules
         self._lease = lease
         self._database = database
@@ -143,7 +150,7 @@ class Worker:
 
     async def _run(self, claim: Claim) -> None:
         """Do the job, and stop doing it when it is no longer ours."""
-        work = asyncio.create_task(self._work(claim))
+        work = asyncio.create_task(self._told(claim))
         heart = asyncio.create_task(self._beat(claim))
         try:
             await asyncio.wait({work, heart}, return_when=asyncio.FIRST_COMPLETED)
@@ -152,7 +159,21 @@ class Worker:
                 task.cancel()
             await asyncio.gather(work, heart, return_exceptions=True)
 
-    async def _work(self, claim: Claim) -> None:
+    async def _told(self, claim: Claim) -> None:
+        """Do the job, within a span; count how it ends and how long it took."""
+        began, outcome = time.perf_counter(), "stopped"
+        ids = {"groundwork.job_id": str(claim.id), "groundwork.tenant_id": str(claim.tenant_id)}
+        structlog.contextvars.bind_contextvars(tenant=str(claim.tenant_id), job_id=str(claim.id))
+        try:
+            with self._telemetry.around(f"job {claim.kind}", attributes=ids):
+                outcome = await self._work(claim)
+        finally:
+            metrics = self._telemetry.metrics
+            metrics.count(JOBS, kind=claim.kind, outcome=outcome)
+            metrics.observe(JOB_DURATION, time.perf_counter() - began, kind=claim.kind)
+
+    async def _work(self, claim: Claim) -> str:
+        """How the job ended, for the metrics."""
         context = {"job_id": str(claim.id), "kind": claim.kind, "attempt": claim.attempts}
         try:
             result = await self._handlers[claim.kind](claim, lambda progress: self._report(claim, progress))
@@ -164,6 +185,7 @@ class Worker:
             raise
         except LeaseLostError:
             log.info("job_lost", **context)
+            return "lost"
         except Exception as exc:  # the boundary of a task
             outcome = outcome_of(exc, claim)
             said = {"state": outcome.state.value, "code": outcome.error_code} | context
@@ -172,8 +194,10 @@ class Worker:
             else:
                 log.exception("job_failed", **said)
             await self._record(claim, outcome)
+            return "retried" if outcome.state is JobState.QUEUED else outcome.state.value
         else:
             log.info("job_succeeded", **context)
+            return JobState.SUCCEEDED.value
 
     async def _beat(self, claim: Claim) -> None:
         """Renew the lease; returns when the job is no longer ours."""

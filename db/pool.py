@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -13,6 +14,7 @@ from asyncpg.pool import PoolConnectionProxy
 from pgvector.asyncpg import register_vector
 
 from db.addresses import DatabaseLogins, Login
+from db.statement_spans import note_statement
 from rag.errors import NotFoundError, UnavailableError
 
 # A string: asyncpg's classes take type arguments in their stubs only.
@@ -50,6 +52,16 @@ UNREACHABLE = (
 )
 CONNECT_TIMEOUT = 10.0  # seconds; a healthy server answers in milliseconds
 STATEMENT_TIMEOUT = 60.0  # seconds; the longest statement is the switch of a large document
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """A pool's connections: those that are lent, those that wait, and most that there may be."""
+
+    name: str
+    in_use: int
+    idle: int
+    limit: int
 
 
 class Database:
@@ -99,6 +111,14 @@ class Database:
                 if not (exc.constraint_name or "").endswith("_tenant_id_fkey"):
                     raise
                 raise NotFoundError("the tenant was deleted") from exc
+
+    def pools(self) -> list[PoolUse]:
+        """How much of each pool is in use now."""
+        found = []
+        for name, pool in (("app", self._app), ("system", self._system)):
+            idle = pool.get_idle_size()
+            found.append(PoolUse(name, pool.get_size() - idle, idle, pool.get_max_size()))
+        return found
 
     async def ping(self) -> None:
         """Ask for one row as `app`.
@@ -207,4 +227,5 @@ async def _close(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
 
 async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     await register_vector(connection)
+    connection.add_query_logger(note_statement)
     await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")

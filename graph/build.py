@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Literal, Protocol, cast
 
+import structlog
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
@@ -18,6 +19,7 @@ from graph.nodes.verify import verify
 from graph.state import AnswerContext, AnswerState, AnswerUpdate
 from rag.assemble import enough_evidence
 from rag.retrieve import Strategy
+from rag.tracing import span
 
 AnswerGraph = CompiledStateGraph[AnswerState, AnswerContext, AnswerState, AnswerState]
 
@@ -55,11 +57,12 @@ def _is_answer(state: AnswerState) -> Literal["abstain", "__end__"]:
 
 
 def _timed(node: Node) -> Node:
-    """Adds the node's wall time in milliseconds to the state."""
+    """Adds the node's wall time in milliseconds to the state; it is a span, and its logs name it."""
 
     async def timed(state: AnswerState, runtime: Runtime[AnswerContext]) -> AnswerUpdate:
         began = time.perf_counter()
-        update = await node(state, runtime)
+        with span(node.__name__), structlog.contextvars.bound_contextvars(stage=node.__name__):
+            update = await node(state, runtime)
         elapsed = (time.perf_counter() - began) * 1000
         return {**update, "timings_ms": {node.__name__: round(elapsed, 2)}}
 

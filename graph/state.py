@@ -46,16 +46,22 @@ class AnswerContext:
 
 
 class AnswerState(TypedDict):
-    """The graph's state. `degraded` grows and `timings_ms` merges; all else is written once."""
+    """The graph's state. `degraded` grows and `timings_ms` merges; all else is written once.
+
+    `found` is what the search gave, `candidates` what a reranker left of it, `sources` what is in the prompt.
+    """
 
     question: str
     strategy: Strategy
     top_k: int
+    found: NotRequired[list[RetrievedPassage]]
+    search_ms: NotRequired[dict[str, float]]
     candidates: NotRequired[list[RetrievedPassage]]
     sources: NotRequired[list[RetrievedPassage]]
     answer: NotRequired[str]
     citations: NotRequired[list[Citation]]
     removed_citations: NotRequired[int]
+    first_token_ms: NotRequired[float | None]
     abstained: NotRequired[bool]
     model_name: NotRequired[str]
     usage: NotRequired[UsageMetadata | None]
@@ -66,11 +72,14 @@ class AnswerState(TypedDict):
 class AnswerUpdate(TypedDict, total=False):
     """What a node gives back: any part of the state."""
 
+    found: list[RetrievedPassage]
+    search_ms: dict[str, float]
     candidates: list[RetrievedPassage]
     sources: list[RetrievedPassage]
     answer: str
     citations: list[Citation]
     removed_citations: int
+    first_token_ms: float | None
     abstained: bool
     model_name: str
     usage: UsageMetadata | None

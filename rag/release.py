@@ -56,7 +56,8 @@ async def verified_sentences(
 ) -> AsyncIterator[VerifiedSentence]:
     """Checked sentences as soon as they are complete, held back until the first that a source supports.
 
-    An answer of which no citation holds yields nothing: it was not grounded, or the model declined.
+    An answer of which no citation holds has no text: it was not grounded, or the model declined. What
+    it cited in vain is told all the same, by sentences without text.
     The texts concatenated are the answer; that of a sentence without support is empty, and so is that of one
     which the checks keep back.
     """
@@ -76,6 +77,9 @@ async def verified_sentences(
             for ready in held:
                 yield ready
             held.clear()
+    for unfounded in held:
+        if unfounded.removed:
+            yield VerifiedSentence("", (), unfounded.removed)
 
 
 async def _whole_sentences(pieces: AsyncIterator[str]) -> AsyncIterator[str]:

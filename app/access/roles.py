@@ -29,7 +29,10 @@ class Permission(StrEnum):
     READ_JOBS = "read_jobs"
     READ_USAGE = "read_usage"
     READ_TRACES = "read_traces"
+    READ_FEEDBACK = "read_feedback"
     EVALUATE = "evaluate"
+    CURATE = "curate"
+    MANAGE_EXPERIMENTS = "manage_experiments"
     RELEASE_QUARANTINE = "release_quarantine"
     MANAGE_KEYS = "manage_keys"
     READ_AUDIT = "read_audit"
@@ -41,8 +44,15 @@ _RANK = {role: rank for rank, role in enumerate(Role)}
 
 _READER = frozenset({Permission.CHAT, Permission.SEARCH, Permission.GIVE_FEEDBACK, Permission.READ_DOCUMENTS})
 _CONTRIBUTOR = _READER | {Permission.WRITE_DOCUMENTS, Permission.READ_JOBS}
-_ANALYST = _CONTRIBUTOR | {Permission.READ_USAGE, Permission.READ_TRACES, Permission.EVALUATE}
+_ANALYST = _CONTRIBUTOR | {
+    Permission.READ_USAGE,
+    Permission.READ_TRACES,
+    Permission.READ_FEEDBACK,
+    Permission.EVALUATE,
+}
 _ADMIN = _ANALYST | {
+    Permission.CURATE,
+    Permission.MANAGE_EXPERIMENTS,
     Permission.RELEASE_QUARANTINE,
     Permission.MANAGE_KEYS,
     Permission.READ_AUDIT,
@@ -54,5 +64,12 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.CONTRIBUTOR: _CONTRIBUTOR,
     Role.ANALYST: _ANALYST,
     Role.ADMIN: _ADMIN,
-    Role.OPERATOR: frozenset({Permission.MANAGE_TENANTS, Permission.MANAGE_KEYS, Permission.READ_AUDIT}),
+    Role.OPERATOR: frozenset(
+        {
+            Permission.MANAGE_TENANTS,
+            Permission.MANAGE_KEYS,
+            Permission.MANAGE_EXPERIMENTS,
+            Permission.READ_AUDIT,
+        }
+    ),
 }

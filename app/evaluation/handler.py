@@ -13,8 +13,10 @@ from db.pool import Database
 from db.repositories import evaluations, jobs
 from db.repositories.evaluations import StoredRun
 from db.repositories.jobs import Claim, JobState
-from eval.baseline import Baseline
+from eval.baseline import Baseline, means
 from eval.report.results import CaseResult, RunResults
+from observability.metrics import Metrics
+from observability.registry import EVALUATION_RUNS, EVALUATION_SCORE
 from rag.artifacts import Artifacts
 from rag.errors import InvalidInputError, NotFoundError
 from rag.ports import SearchScope
@@ -24,8 +26,14 @@ class EvaluationHandler:
     """`app.worker.Handler` of the kind "evaluate". Another attempt goes on where the last one was stopped."""
 
     def __init__(
-        self, database: Database, artifacts: Artifacts, evaluator: Evaluator, judges: Judges
+        self,
+        database: Database,
+        artifacts: Artifacts,
+        evaluator: Evaluator,
+        judges: Judges,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics or Metrics(enabled=False)
         self._database = database
         self._artifacts = artifacts
         self._evaluator = evaluator
@@ -81,3 +89,6 @@ class EvaluationHandler:
         async with self._database.tenant(claim.tenant_id) as connection:
             await store(connection, run_id, judged)
             await jobs.end(connection, claim, JobState.SUCCEEDED, result=outcome)
+        self._metrics.count(EVALUATION_RUNS, verdict=judged.verdict.value)
+        for name, mean in means(judged.candidate).items():
+            self._metrics.set(EVALUATION_SCORE, mean, metric=name)

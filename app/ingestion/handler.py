@@ -19,6 +19,8 @@ from db.repositories import job_files, sources, tenants
 from db.repositories.jobs import Claim
 from db.repositories.usage import Origin, RequestKind
 from db.stores import PostgresSourceStore
+from observability.metrics import Metrics
+from observability.registry import INGESTED_CHUNKS
 from rag.errors import InvalidInputError, NotFoundError, UnavailableError
 from rag.ingest import IncomingFile, IngestionPolicy
 from rag.ports import Writer
@@ -37,6 +39,7 @@ class IngestHandler:
         bucket: Where files are that are named by their key; None if there is no such bucket.
         max_object_bytes: Larger ones of these are refused.
         limited: Whether a tenant may have only so many documents and bytes as its plan says.
+        metrics: Count what is stored; None for nobody.
     """
 
     def __init__(
@@ -48,7 +51,9 @@ class IngestHandler:
         bucket: str | None,
         max_object_bytes: int,
         limited: bool = False,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics or Metrics(enabled=False)
         self._limited = limited
         self._policy = policy
         self._bucket = bucket
@@ -72,7 +77,7 @@ class IngestHandler:
         current = self._spaces.current
         content = await asyncio.to_thread(path.read_text, "utf-8") if order.is_text else path
         async with metered(self._database, claim.tenant_id, RequestKind.INGEST, Origin(job_id=claim.id)):
-            await current.ingestor.ingest(
+            ingested = await current.ingestor.ingest(
                 Writer(claim.tenant_id, order.groups),
                 IncomingFile(content, order.labels, filename=order.filename, mime_type=order.mime_type),
                 policy=await self._policy_of(claim.tenant_id),
@@ -81,6 +86,7 @@ class IngestHandler:
                 released=order.released,
                 progress=report,
             )
+        self._metrics.count(INGESTED_CHUNKS, ingested.chunks_created)
 
     async def _policy_of(self, tenant_id: UUID) -> IngestionPolicy:
         async with self._database.tenant(tenant_id) as connection:

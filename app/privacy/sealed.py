@@ -1,4 +1,4 @@
-"""The one place that knows which stored texts are sealed. Repositories store what they are given."""
+"""Which stored texts are sealed; `feedback.collect` seals feedback. Repositories store what they get."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from db.repositories.conversations import StoredCitation
+from db.repositories.shadow_results import ShadowResult
 from db.repositories.traces import Trace
 from rag.encryption.sealing import Keyring, Place, versions_of
 
@@ -14,12 +15,20 @@ SEALED_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "traces": ("query", "answer"),
     "messages": ("content",),
     "message_citations": ("statement", "quote"),
+    "feedback": ("comment", "correction"),
+    "shadow_results": ("answer",),
+    "feedback_history": ("comment", "correction"),
 }
 ROW_IDS: Mapping[str, tuple[str, ...]] = {
     "traces": ("id",),
     "messages": ("id",),
     "message_citations": ("message_id", "ordinal"),
+    "feedback": ("id",),
+    "shadow_results": ("id",),
+    "feedback_history": ("feedback_id",),
 }
+# Where a text was sealed that has been moved as it is.
+SEALED_IN: Mapping[str, str] = {"feedback_history": "feedback"}
 
 
 def sealed_trace(ring: Keyring, trace: Trace) -> Trace:
@@ -27,6 +36,11 @@ def sealed_trace(ring: Keyring, trace: Trace) -> Trace:
     return replace(
         trace, query=ring.seal(place["query"], trace.query), answer=ring.seal(place["answer"], trace.answer)
     )
+
+
+def sealed_shadow_result(ring: Keyring, result: ShadowResult) -> ShadowResult:
+    place = Place("shadow_results", "answer", str(result.id))
+    return replace(result, answer=ring.seal(place, result.answer))
 
 
 def sealed_message(ring: Keyring, message_id: UUID, content: str | None) -> str | None:
@@ -64,5 +78,5 @@ def unsealed_row(ring: Keyring, table: str, row: Mapping[str, Any]) -> dict[str,
         UnavailableError: One can't be.
     """
     row_id = ":".join(str(row[column]) for column in ROW_IDS.get(table, ()))
-    columns = SEALED_COLUMNS.get(table, ())
-    return {**row, **{name: ring.unseal(Place(table, name, row_id), row[name]) for name in columns}}
+    columns, place = SEALED_COLUMNS.get(table, ()), SEALED_IN.get(table, table)
+    return {**row, **{name: ring.unseal(Place(place, name, row_id), row[name]) for name in columns}}

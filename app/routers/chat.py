@@ -15,6 +15,7 @@ from app.streaming import HEADERS, stream_answer
 router = APIRouter(tags=["chat"])
 
 CLIENT_CLOSED = 499  # nginx's number for it; HTTP has none
+VARIANT_HEADER = "X-Variant"
 WATCH_S = 0.5  # how long a model may work for a client that has gone
 
 EVENT: dict[str, Any] = {
@@ -40,12 +41,16 @@ async def chat(
     body: ChatRequest,
     services: ServicesDep,
     identity: Annotated[Identity, requires(Permission.CHAT)],
+    *,
     request_id: RequestIdDep,
+    response: Response,
 ) -> ChatResponse | Response:
     """Answer a question from the documents, with citations that were checked."""
     run = await services.answerer.begin(identity, body, request_id=request_id)
+    variant = {VARIANT_HEADER: run.variant} if run.variant else {}
     if body.stream:
-        return EventSourceResponse(stream_answer(services.answerer, run), headers=HEADERS)
+        return EventSourceResponse(stream_answer(services.answerer, run), headers={**HEADERS, **variant})
+    response.headers.update(variant)
     return await _unless_gone(request, services.answerer.answer(run))
 
 

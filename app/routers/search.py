@@ -9,6 +9,7 @@ from app.dependencies import RequestIdDep, ServicesDep, requires
 from app.metering import metered
 from app.schemas.search import Explanation, Plan, SearchRequest, SearchResponse, SearchResult
 from app.services import Services
+from app.telemetry.recording import record_retrieval, record_stages
 from db.repositories import tenants
 from db.repositories.usage import Origin, RequestKind
 from rag.rerank import rerank, retrieval_depth
@@ -38,10 +39,13 @@ async def search(
         began = time.perf_counter()
         ranked = await rerank(services.reranker, query, found.passages, top_k=top_k)
     timings = {**found.timings_ms, "rerank": round((time.perf_counter() - began) * 1000, 2)}
+    metrics, degraded = services.telemetry.metrics, [*found.degraded, *ranked.degraded]
+    record_stages(metrics, timings, degraded)
+    record_retrieval(metrics, found.passages)
     return SearchResponse(
         request_id=request_id,
         results=[SearchResult.of(passage) for passage in ranked.passages],
-        degraded=[*found.degraded, *ranked.degraded],
+        degraded=degraded,
         explanation=Explanation(timings_ms=timings, plan=Plan.model_validate(found.plan))
         if body.explain
         else None,

@@ -110,4 +110,5 @@ class ChatResponse(BaseModel):
     latency_ms: float
     model_name: str | None
     cached: bool = False
+    curated: bool = False
     variant: str | None = None

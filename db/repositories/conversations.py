@@ -37,6 +37,12 @@ BLANK_TRACE = f"UPDATE traces SET answer = {BLANKED.format(text='answer')} WHERE
 BLANK_CITATIONS = """
 UPDATE message_citations SET quote = NULL, statement = NULL WHERE tenant_id = $1 AND document_id = $2
 """
+# What a shadow candidate said is compared as a whole: without a part of it, it is worth nothing.
+BLANK_SHADOWS = """
+UPDATE shadow_results SET answer = '[removed]'
+WHERE tenant_id = $1 AND answer IS NOT NULL
+  AND citations @> jsonb_build_array(jsonb_build_object('document_id', $2::uuid))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +110,4 @@ async def blank_quotes(connection: Connection, tenant_id: UUID, document_id: UUI
         await connection.execute(BLANK_MESSAGE, row["message_id"], row["statement"])
         await connection.execute(BLANK_TRACE, row["trace_id"], row["statement"])
     await connection.execute(BLANK_CITATIONS, tenant_id, document_id)
+    await connection.execute(BLANK_SHADOWS, tenant_id, document_id)

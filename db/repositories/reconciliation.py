@@ -52,7 +52,7 @@ BY_MONTH = f"""
 SELECT month, coalesce(l.tokens, 0)::bigint AS ledger_tokens, coalesce(s.tokens, 0)::bigint AS summed_tokens,
        coalesce(l.cost_usd, 0) AS ledger_cost_usd, coalesce(s.cost_usd, 0) AS summed_cost_usd
 FROM (SELECT date_trunc('month', day)::date AS month, sum({TOKENS}) AS tokens, sum(cost_usd) AS cost_usd
-      FROM usage_ledger WHERE tenant_id = $1 GROUP BY 1) l
+      FROM usage_ledger WHERE tenant_id = $1 AND kind <> 'shadow' GROUP BY 1) l
 FULL JOIN (SELECT month, sum(tokens) AS tokens, sum(cost_usd) AS cost_usd
            FROM usage_sums WHERE tenant_id = $1 GROUP BY month) s USING (month)
 WHERE month BETWEEN date_trunc('month', $2::date) AND $3

@@ -40,7 +40,9 @@ DELETE FROM traces WHERE id = ANY (ARRAY(
 RETURNING 1
 """
 BLANK_TRACES = """
-UPDATE traces SET query = NULL, answer = NULL, metadata = '{}' WHERE id = ANY (ARRAY(
+UPDATE traces SET query = NULL, answer = NULL, metadata = '{}',
+    diagnostics = diagnostics #- '{asked,filters}'
+WHERE id = ANY (ARRAY(
     SELECT id FROM traces WHERE tenant_id = $1 AND created_at < now() - $2::interval
         AND (query IS NOT NULL OR answer IS NOT NULL OR metadata <> '{}')
     ORDER BY created_at LIMIT $3))
@@ -49,7 +51,33 @@ RETURNING 1
 BLANK_FEEDBACK = """
 UPDATE feedback SET comment = NULL, correction = NULL, metadata = '{}' WHERE id = ANY (ARRAY(
     SELECT id FROM feedback WHERE tenant_id = $1 AND created_at < now() - $2::interval
+        AND (changed_at IS NULL OR changed_at < now() - $2::interval)
         AND (comment IS NOT NULL OR correction IS NOT NULL OR metadata <> '{}')
+    ORDER BY created_at LIMIT $3))
+RETURNING 1
+"""
+FORGET_FEEDBACK_HISTORY = """
+DELETE FROM feedback_history WHERE id = ANY (ARRAY(
+    SELECT id FROM feedback_history WHERE tenant_id = $1 AND given_at < now() - $2::interval
+    ORDER BY given_at LIMIT $3))
+RETURNING 1
+"""
+FORGET_EVENTS = """
+DELETE FROM events WHERE (trace_id, event_id) IN (
+    SELECT trace_id, event_id FROM events WHERE tenant_id = $1 AND created_at < now() - $2::interval
+    ORDER BY created_at LIMIT $3)
+RETURNING 1
+"""
+FORGET_EXPOSURES = """
+DELETE FROM exposures WHERE (experiment_id, subject) IN (
+    SELECT experiment_id, subject FROM exposures WHERE tenant_id = $1 AND exposed_at < now() - $2::interval
+    ORDER BY exposed_at LIMIT $3)
+RETURNING 1
+"""
+BLANK_SHADOW_RESULTS = """
+UPDATE shadow_results SET answer = NULL WHERE id = ANY (ARRAY(
+    SELECT id FROM shadow_results WHERE tenant_id = $1 AND created_at < now() - $2::interval
+        AND answer IS NOT NULL
     ORDER BY created_at LIMIT $3))
 RETURNING 1
 """
@@ -118,6 +146,31 @@ async def blank_feedback(
 ) -> int:
     """Take out what was written; rating and labels stay."""
     return len(await connection.fetch(BLANK_FEEDBACK, tenant_id, older_than, limit))
+
+
+async def forget_feedback_history(
+    connection: Connection, tenant_id: UUID, *, older_than: timedelta, limit: int
+) -> int:
+    """Verdicts that others have replaced."""
+    return len(await connection.fetch(FORGET_FEEDBACK_HISTORY, tenant_id, older_than, limit))
+
+
+async def forget_events(connection: Connection, tenant_id: UUID, *, older_than: timedelta, limit: int) -> int:
+    return len(await connection.fetch(FORGET_EVENTS, tenant_id, older_than, limit))
+
+
+async def forget_exposures(
+    connection: Connection, tenant_id: UUID, *, older_than: timedelta, limit: int
+) -> int:
+    """Without the traces that followed, they say nothing."""
+    return len(await connection.fetch(FORGET_EXPOSURES, tenant_id, older_than, limit))
+
+
+async def blank_shadow_results(
+    connection: Connection, tenant_id: UUID, *, older_than: timedelta, limit: int
+) -> int:
+    """Take the text out of those whose trace is still there; the others have gone with it."""
+    return len(await connection.fetch(BLANK_SHADOW_RESULTS, tenant_id, older_than, limit))
 
 
 async def forget_usage(connection: Connection, tenant_id: UUID, *, older_than: timedelta, limit: int) -> int:

@@ -9,8 +9,10 @@ from db.pool import Connection
 ADD = """
 INSERT INTO traces (id, tenant_id, request_id, conversation_id, subject, user_id, strategy, query, answer,
                     retrieved, citations, prompt_version, corpus_version, models, usage, timings_ms,
-                    degraded, abstained, error, metadata, redacted)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+                    degraded, abstained, error, metadata, redacted, curated_id, variant,
+                    diagnostics)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+        $23, $24)
 RETURNING id
 """
 # A client may send the same id again, and another client by chance or intent the same one too.
@@ -27,6 +29,9 @@ class Trace:
         query: As it may be stored, which may be sealed; None where text must not be stored.
         answer: The same.
         redacted: Kinds of personal data that were taken out of the question.
+        curated_id: The curated answer that was given; None where the documents were asked.
+        variant: The experiment and variant that answered, as `<key>/<name>`.
+        diagnostics: Ids and numbers for whoever looks into this one request.
     """
 
     request_id: str
@@ -48,6 +53,9 @@ class Trace:
     error: str | None
     metadata: dict[str, Any] = field(default_factory=dict)
     redacted: list[str] = field(default_factory=list)
+    curated_id: UUID | None = None
+    variant: str | None = None
+    diagnostics: dict[str, Any] = field(default_factory=dict)
     id: UUID = field(default_factory=uuid4)
 
 
@@ -81,6 +89,9 @@ async def add(connection: Connection, tenant_id: UUID, trace: Trace) -> UUID:
         trace.error,
         trace.metadata,
         trace.redacted,
+        trace.curated_id,
+        trace.variant,
+        trace.diagnostics,
     )
     return trace_id
 

@@ -23,14 +23,16 @@ COUNTS = (
     "units",
     "unpriced_calls",
 )
-# An entry and the sums that quotas look at, together or not at all.
-ADD = f"""
-WITH entered AS (
+ENTER = f"""
     INSERT INTO usage_ledger (tenant_id, kind, request_id, trace_id, job_id, subject, model, operation,
                               cost_usd, {", ".join(COUNTS)})
     SELECT $1, $2, $3, $4, $5, $6, u.* FROM unnest(
         $7::text[], $8::text[], $9::numeric[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[],
         $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[]) u
+"""
+# An entry and the sums that quotas look at, together or not at all.
+ADD = f"""
+WITH entered AS ({ENTER}
     RETURNING day, coalesce(cost_usd, 0) AS cost_usd,
               input_tokens + output_tokens + cache_read_tokens + cache_write_tokens + cache_write_1h_tokens
               AS tokens
@@ -63,6 +65,7 @@ class RequestKind(StrEnum):
     SEARCH = "search"
     INGEST = "ingest"
     EVALUATION = "evaluation"
+    SHADOW = "shadow"  # nobody asked for it: it counts against no quota
 
 
 class Grouping(StrEnum):
@@ -131,18 +134,12 @@ async def add(
     if not uses:
         return
     columns = map(list, zip(*(_row(use) for use in uses), strict=True))
+    of = (origin.request_id, origin.trace_id, origin.job_id, origin.subject)
+    if kind is RequestKind.SHADOW:
+        await connection.execute(ENTER, tenant_id, kind, *of, *columns)
+        return
     shard = random.randrange(SHARDS)  # noqa: S311 - spreads writers out
-    await connection.execute(
-        ADD,
-        tenant_id,
-        kind,
-        origin.request_id,
-        origin.trace_id,
-        origin.job_id,
-        origin.subject,
-        *columns,
-        shard,
-    )
+    await connection.execute(ADD, tenant_id, kind, *of, *columns, shard)
 
 
 async def report(

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from rag.cite import Citation
 from rag.errors import GroundworkError, ModelError, OverloadedError, UnavailableError
 from rag.guardrail import Side
 from rag.models.catalog import Operation
+from rag.models.spans import model_span, note_answer, note_prompt
 from rag.models.types import ChatModel
 from rag.models.usage import ModelUse, chat_use_of, metering, record, streamed_usage
 from rag.ports import Passage
@@ -29,6 +31,8 @@ class Draft:
     """The answer so far: only what was checked.
 
     Attributes:
+        removed: Markers that did not hold.
+        first_token_ms: From the beginning of this attempt to the model's first words; None before them.
         is_released: Whether a part of it can't be taken back any more.
         is_billed: Whether the model used something, said or not.
         usage: What it has said that it used; all of it once `is_complete`.
@@ -37,6 +41,8 @@ class Draft:
     text: str = ""
     citations: list[Citation] = field(default_factory=list)
     removed: int = 0
+    first_token_ms: float | None = None
+    began: float = field(default_factory=time.perf_counter)
     is_released: bool = False
     usage: UsageMetadata | None = None
     is_billed: bool = False
@@ -66,6 +72,7 @@ async def generate(state: AnswerState, runtime: Runtime[AnswerContext]) -> Answe
             "answer": draft.text,
             "citations": draft.citations,
             "removed_citations": draft.removed,
+            "first_token_ms": draft.first_token_ms,
             "usage": draft.usage,
             "model_name": chat.name,
             "degraded": list(failures),
@@ -80,8 +87,10 @@ async def _draft(
     for is_last in (False, True):
         draft = Draft()
         try:
-            with _metered(draft, chat):
+            with model_span(Operation.CHAT, chat.name) as span, _metered(draft, chat):
+                note_prompt(span, messages)
                 await _write(draft, chat, messages, passages, runtime)
+                note_answer(span, draft.text)
         except (ModelError, UnavailableError) as exc:
             if draft.is_released:
                 raise
@@ -155,6 +164,8 @@ async def _pieces(draft: Draft, chat: ChatModel, messages: list[BaseMessage]) ->
     try:
         async for chunk in chat.model.astream(messages):
             draft.is_billed = True
+            if draft.first_token_ms is None:
+                draft.first_token_ms = round((time.perf_counter() - draft.began) * 1000, 2)
             if isinstance(chunk, AIMessageChunk) and chunk.usage_metadata:
                 draft.usage = streamed_usage(draft.usage, chunk.usage_metadata)
             yield str(chunk.text)

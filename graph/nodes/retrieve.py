@@ -21,4 +21,9 @@ async def retrieve(state: AnswerState, runtime: Runtime[AnswerContext]) -> Answe
         strategy=state["strategy"],
         top_k=retrieval_depth(context.reranker, state["top_k"]),
     )
-    return {"candidates": found.passages, "degraded": found.degraded}
+    return {
+        "found": found.passages,
+        "search_ms": found.timings_ms,
+        "candidates": found.passages,
+        "degraded": found.degraded,
+    }

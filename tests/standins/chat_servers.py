@@ -1,6 +1,8 @@
 """Loopback servers that speak OpenAI's and Ollama's chat calls, as far as an answer needs them."""
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +13,12 @@ from tests.standins.http import QuietHandler, http_server
 PROMPT_TOKENS, CACHED_TOKENS = 20, 5
 
 
+def _opened() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass(slots=True)
 class ChatServer:
     """Answers `/v1/chat/completions` as OpenAI does and `/api/chat` as Ollama does.
@@ -18,12 +26,16 @@ class ChatServer:
     Attributes:
         reply: What every chat is answered with.
         failure: A status to answer with instead, and headers.
+        delay_s: Before each answer.
+        open: While it is not set, no answer is given, for 30 seconds at most.
         calls: Path and body of what it was asked.
     """
 
     url: str = ""
     reply: str = ""
     failure: tuple[int, dict[str, str]] | None = None
+    delay_s: float = 0.0
+    open: threading.Event = field(default_factory=_opened)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def answer(self, path: str, body: dict[str, Any]) -> tuple[str, list[bytes]]:
@@ -96,14 +108,16 @@ def _counts(words: int) -> dict[str, Any]:
 
 
 @contextmanager
-def chat_server() -> Iterator[ChatServer]:
-    """A running server."""
-    chat = ChatServer()
+def chat_server(given: ChatServer | None = None) -> Iterator[ChatServer]:
+    """A running server, the given one or a plain one."""
+    chat = given or ChatServer()
 
     class Handler(QuietHandler):
         def do_POST(self) -> None:
             body = json.loads(self.body())
             chat.calls.append((self.path, body))
+            time.sleep(chat.delay_s)
+            chat.open.wait(30)
             if chat.failure:
                 self._send(chat.failure[0], b'{"error": {"message": "of a test"}}', chat.failure[1])
                 return

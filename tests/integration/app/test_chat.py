@@ -158,7 +158,7 @@ async def test_feedback_is_stored_against_the_trace(
     corpus: httpx.AsyncClient, logins: DatabaseLogins
 ) -> None:
     asked = await ask(corpus, QUESTION)
-    rating = {"request_id": asked["request_id"], "rating": -1, "labels": ["short"], "comment": "deadline?"}
+    rating = {"request_id": asked["request_id"], "rating": -1, "labels": ["style"], "comment": "deadline?"}
     response = await corpus.post("/feedback", json=rating)
     assert response.status_code == 201
     stored = await _fetch(

@@ -118,6 +118,10 @@ async def test_exactly_what_is_older_goes_and_other_tenants_stay(
         "traces_deleted": 2,
         "traces_blanked": 2,
         "feedback_blanked": 1,
+        "feedback_history_deleted": 0,
+        "events_deleted": 0,
+        "exposures_deleted": 0,
+        "shadow_results_blanked": 0,
         "usage_deleted": 1,
         "audit_deleted": 1,
     }

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from app.ingestion.queue import IdempotencyKey, IngestionQueue, Upload, delete_document, part_of
+from app.privacy.field_keys import FieldKeys
 from db.repositories import conversations, jobs, sources, tenants, traces, uploads, usage
 from db.repositories.conversations import StoredCitation
 from db.repositories.jobs import JobState
@@ -169,7 +170,8 @@ async def rate(call: Call) -> object:
     """Whatever answer comes first, so that nothing but the wall is between the caller and another's."""
     rating = Rating(f"request-{call.pick % 4}", rating=1, comment=call.tenant.canary)
     with suppress(NotFoundError):
-        await FeedbackCollector(call.database).collect(call.tenant.id, rating, is_own=lambda subject: True)
+        collector = FeedbackCollector(call.database, FieldKeys(call.database, {}, None))
+        await collector.collect(call.tenant.id, rating, is_own=lambda subject: True)
     return None
 
 

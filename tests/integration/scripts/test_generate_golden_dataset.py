@@ -16,8 +16,8 @@ from app.services import Services, open_services
 from app.settings import Settings
 from db.addresses import DatabaseLogins
 from db.pool import Database
-from db.repositories import feedback, traces
 from eval.cases import EvaluationSet, read_cases
+from feedback.collect import Rating
 from rag.errors import GroundworkError, InvalidInputError, NotFoundError
 from rag.ingest import IncomingFile
 from rag.models.local import LocalModels
@@ -232,19 +232,8 @@ async def test_what_users_asked_becomes_cases_for_review(
     disliked = await answered(corpus, "For how long are the encrypted backups kept?")
     assert disliked.citations
     assert (await answered(corpus, "Who won the football match in Rome?")).abstained
-    async with database.tenant(tenant_id) as connection:
-        (key,) = await traces.of_request(connection, tenant_id, disliked.request_id)
-        await feedback.add(
-            connection,
-            tenant_id,
-            trace_id=key.id,
-            subject=key.subject,
-            rating=-1,
-            labels=[],
-            comment=None,
-            correction=None,
-            metadata={},
-        )
+    rating = Rating(disliked.request_id, rating=-1)
+    await corpus.feedback.collect(tenant_id, rating, is_own=lambda subject: True)
     output = tmp_path / "set.jsonl"
     assert await generate(output, "--from-traffic", "7", "--samples", "1") == 0
     seed, generated = read_cases(output).cases

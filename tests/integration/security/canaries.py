@@ -34,6 +34,9 @@ CLOSED_COLUMNS = {
     ("data_keys", "wrapping"),
     ("evaluation_results", "dataset_sha256"),
     ("evaluation_results", "verdict"),
+    ("experiments", "kind"),
+    ("experiments", "state"),
+    ("events", "kind"),
 }
 
 

@@ -1,8 +1,8 @@
 """Objects of every kind that a request can name, made for one caller in the state that a route needs."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,11 +13,31 @@ from app.evaluation.storage import case_fields, judge, store
 from app.ingestion.queue import IdempotencyKey, IngestionQueue, Upload, part_of
 from app.ingestion.uploads import NewUpload
 from app.privacy.person import Person
-from db.pool import Database
-from db.repositories import conversations, evaluations, feedback, jobs, schedules, traces, uploads, usage
+from db.pool import Connection, Database
+from db.repositories import (
+    conversations,
+    curated,
+    evaluations,
+    events,
+    experiments,
+    exposures,
+    feedback,
+    jobs,
+    schedules,
+    shadow_results,
+    traces,
+    uploads,
+    usage,
+)
 from db.repositories.conversations import StoredCitation
+from db.repositories.curated import CuratedFields, Unembedded
+from db.repositories.events import EventKind
+from db.repositories.experiments import ExperimentKind, Guard, NewExperiment, Variant
+from db.repositories.exposures import Exposure
+from db.repositories.feedback import FeedbackFilter, Verdict
 from db.repositories.jobs import NewJob
 from db.repositories.schedules import Schedule
+from db.repositories.shadow_results import ShadowResult
 from db.repositories.spaces import Space
 from db.repositories.traces import Trace
 from db.repositories.usage import RequestKind
@@ -28,7 +48,7 @@ from rag.ports import SourceLabels, Writer
 from rag.sources.object_keys import upload_key
 from tests.integration.app.access import KeyMaker
 from tests.integration.app.aws import Aws
-from tests.integration.db.corpus import new_version
+from tests.integration.db.corpus import new_version, unit_vector
 from tests.unit.eval.runs import HASH, make_case, make_run
 
 # The job that a route works on: its kind and state, by the beginning of the path, longest first.
@@ -82,8 +102,11 @@ class Objects:
             "upload_id": self._upload,
             "conversation_id": self._conversation,
             "request_id": self._request,
+            "feedback_id": self._feedback,
+            "curated_id": self._curated,
             "key_id": self._key,
             "eval_run_id": self._evaluation,
+            "experiment_id": self._experiment,
             "tenant_id": self._tenant,
             "subject": self._subject,
         }
@@ -162,18 +185,28 @@ class Objects:
                 content=owner.word,
                 citations=[citation],
             )
-            await feedback.add(
-                connection,
-                tenant_id,
-                trace_id=trace_id,
-                subject=owner.subject,
-                rating=1,
-                labels=[owner.word],
-                comment=owner.word,
-                correction=owner.word,
-                metadata={"owner": owner.word},
+            await _rate(connection, tenant_id, trace_id, owner)
+            known = await events.hold(connection, trace_id, owner.word)
+            assert not known.has
+            await events.add(
+                connection, tenant_id, trace_id, owner.word, EventKind.CLICK, document_id=None, value=None
             )
         return request_id
+
+    async def _feedback(self, owner: Owner, path: str) -> UUID:
+        request_id = await self._request(owner, path)
+        async with self.database.tenant(owner.tenant_id) as connection:
+            found = await feedback.page(connection, owner.tenant_id, (), FeedbackFilter(), limit=200)
+        return next(row.id for row in found if row.request_id == request_id)
+
+    async def _curated(self, owner: Owner, path: str) -> UUID:
+        """A curated answer, by a question that nobody asks."""
+        new = CuratedFields(question=f"{owner.word} {uuid4()}?", answer=owner.word, acl=owner.acl)
+        async with self.database.tenant(owner.tenant_id) as connection:
+            curated_id = await curated.add(connection, owner.tenant_id, new, created_by=owner.subject)
+            asked, vector = Unembedded(curated_id, new.question), unit_vector(1)
+            await curated.set_vector(connection, owner.tenant_id, asked, self.space.id, vector)
+        return curated_id
 
     async def _key(self, owner: Owner, path: str) -> UUID:
         return (await self.keys.create(owner.identity, KeyRequest(f"Key of {owner.word}"))).key.id
@@ -194,6 +227,22 @@ class Objects:
             await store(connection, run_id, judge(make_run([case], run_id=owner.word), None))
         return run_id
 
+    async def _experiment(self, owner: Owner, path: str) -> UUID:
+        """A draft that somebody was exposed to all the same, with what a candidate said."""
+        tenant_id, request_id = owner.tenant_id, await self._request(owner, path)
+        variants = (Variant(owner.word), Variant("challenger", settings={"top_k": 3}))
+        guard = Guard(min_samples=1)
+        new = NewExperiment(f"x{uuid4().hex}", ExperimentKind.SPLIT, variants, 1.0, owner.word, guard)
+        async with self.database.tenant(tenant_id) as connection:
+            experiment_id = await experiments.add(connection, tenant_id, new, owner.subject)
+            assert experiment_id
+            moment = datetime.now(UTC)
+            exposure = Exposure(experiment_id, owner.subject, None, owner.word, moment)
+            await exposures.expose(connection, tenant_id, exposure)
+            (trace,) = await traces.of_request(connection, tenant_id, request_id)
+            await shadow_results.add(connection, tenant_id, _shadow_result(experiment_id, trace.id, owner))
+        return experiment_id
+
     async def _tenant(self, owner: Owner, path: str) -> UUID:
         """Another one each time: routes delete it. It says that it belongs to nobody."""
         return await KeyMaker(self.database).tenant(f"{owner.word}-{uuid4().hex[:8]}")
@@ -202,7 +251,41 @@ class Objects:
         return owner.subject
 
 
+async def _rate(connection: Connection, tenant_id: UUID, trace_id: UUID, owner: Owner) -> None:
+    """What somebody says, and says again in other words."""
+    texts = {"comment": owner.word, "correction": owner.word, "metadata": {"owner": owner.word}}
+    said = Verdict(uuid4(), -1, [owner.word], **texts)  # type: ignore[arg-type]
+    assert await feedback.add(connection, tenant_id, trace_id, owner.subject, said)
+    await feedback.replace(connection, replace(said, rating=1))
+
+
+def _shadow_result(experiment_id: UUID, trace_id: UUID, owner: Owner) -> ShadowResult:
+    return ShadowResult(
+        id=uuid4(),
+        experiment_id=experiment_id,
+        trace_id=trace_id,
+        subject=owner.subject,
+        user_id=None,
+        variant=owner.word,
+        answer=owner.word,
+        retrieved=[{"title": owner.word}],
+        citations=[{"quote": owner.word}],
+        prompt_version="1",
+        models={},
+        usage={},
+        timings_ms={},
+        degraded=[],
+        abstained=False,
+        error=None,
+        source_overlap=1.0,
+        same_answer=True,
+    )
+
+
 def _trace(request_id: str, conversation: UUID, owner: Owner) -> Trace:
+    chunk_id, nowhere = str(uuid4()), {"rank": None, "score": None}
+    legs = dict.fromkeys(("vector", "lexical", "fused", "rerank"), nowhere)
+    found = {"rank": 1, "chunk_id": chunk_id, "document_id": str(uuid4()), "title": owner.word, **legs}
     return Trace(
         request_id=request_id,
         conversation_id=conversation,
@@ -211,8 +294,8 @@ def _trace(request_id: str, conversation: UUID, owner: Owner) -> Trace:
         strategy="auto",
         query=owner.word,
         answer=owner.word,
-        retrieved=[{"title": owner.word}],
-        citations=[{"quote": owner.word}],
+        retrieved=[found],
+        citations=[{"index": 1, "chunk_id": chunk_id, "start": 0, "end": 1, "quote": owner.word}],
         prompt_version="1",
         corpus_version=1,
         models={},

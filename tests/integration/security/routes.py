@@ -27,6 +27,7 @@ NAMES_OF_OBJECTS = {"conversation_id", "request_id", "tenant_id"}
 FREE_NAMES = {"subject"}
 # What a schema can't tell: of which there may be one, what has to be there, and what other routes rely on.
 VALUES: dict[str, Any] = {
+    "variants": [{"name": "control"}, {"name": "challenger", "settings": {"top_k": 3}}],
     "query": "When does the heron cross the river at dawn?",
     "dataset_path": "handbook.jsonl",
     "mime_type": "text/plain",

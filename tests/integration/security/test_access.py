@@ -3,6 +3,7 @@
 What is expected follows from the permission that a route declares and from nothing that the service answers.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -25,16 +26,19 @@ from tests.integration.security.canaries import CANARY, leaks, plant
 from tests.integration.security.objects import Objects, Owner
 from tests.integration.security.routes import PAGE, TABLE, Route, access_matrix, all_routes
 from tests.standins.issuer import AUDIENCE, issuer_server
+from tests.standins.otlp import Collector, otlp_collector
 
 ROUTES = all_routes()
 # What an operator does across tenants; all other objects are theirs alone whose tenant they are.
-ACROSS = {Permission.MANAGE_TENANTS, Permission.MANAGE_KEYS}
+ACROSS = {Permission.MANAGE_TENANTS, Permission.MANAGE_KEYS, Permission.MANAGE_EXPERIMENTS}
 # What of another tenant an operator is shown there.
-OPERATOR_SEES = {"tenants", "api_keys", "fresh"}
+OPERATOR_SEES = {"tenants", "api_keys", "experiments", "experiment_variants", "exposures", "fresh"}
 # An own object that is refused all the same, and why.
 REFUSED_OWN = {"DELETE /admin/tenants/{tenant_id}": 409}  # nobody deletes the tenant that they belong to
 # Objects that are one subject's, not the whole tenant's.
 PERSONAL = {"conversation_id", "request_id"}
+# Routes that show them to whoever may see all of the tenant's.
+TENANT_WIDE = {"GET /traces/{request_id}"}
 
 
 class Target(StrEnum):
@@ -57,6 +61,7 @@ class World:
     other_id: UUID
     known: list[Caller]
     refused: list[Caller]
+    spans: Collector
 
     async def request(self, route: Route, caller: Caller, target: Target) -> tuple[httpx.Response, str]:
         """The answer, and its text without what differs between any two requests."""
@@ -112,7 +117,8 @@ def targets(route: Route) -> list[Target]:
         found += [Target.OTHER, Target.MISSING]
     if "document_id" in route.objects:
         found.append(Target.CLOSED)
-    if PERSONAL & set(route.objects) or route.path.startswith("/me/exports/"):
+    is_personal = PERSONAL & set(route.objects) and str(route) not in TENANT_WIDE
+    if is_personal or route.path.startswith("/me/exports/"):
         found.append(Target.COLLEAGUE)
     return found
 
@@ -139,7 +145,7 @@ def logged() -> Iterator[Lines]:
 
 @pytest.fixture(scope="module")
 async def world(logins: DatabaseLogins, local_models: LocalModels, logged: Lines) -> AsyncIterator[World]:
-    with moto_aws() as aws, issuer_server() as issuer:
+    with moto_aws() as aws, issuer_server() as issuer, otlp_collector() as spans:
         settings = settings_for(
             logins,
             auth_mode="api_key,oidc",
@@ -149,6 +155,8 @@ async def world(logins: DatabaseLogins, local_models: LocalModels, logged: Lines
             rate_limits="off",
             documents_bucket=BUCKET,
             role="api",  # jobs stay as they are
+            otel_exporter_otlp_endpoint=spans.url,
+            otel_traces_sampler_arg=1.0,
         )
         async with (
             running_service(settings, local_models) as client,
@@ -161,7 +169,8 @@ async def world(logins: DatabaseLogins, local_models: LocalModels, logged: Lines
             tenant_id, other_id = await maker.tenant("walker"), await maker.tenant("others")
             objects = Objects(database, space, aws, maker.keys)
             callers = Callers(database, issuer, tenant_id, "walker")
-            yield World(client, objects, tenant_id, other_id, await callers.known(), await callers.refused())
+            known, refused = await callers.known(), await callers.refused()
+            yield World(client, objects, tenant_id, other_id, known, refused, spans)
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +186,7 @@ async def canaries(world: World, logins: DatabaseLogins) -> set[str]:
 
 def test_every_route_declares_what_it_needs() -> None:
     public = {str(route) for route in ROUTES if route.permission is None}
-    assert public == {"GET /health", "GET /health/live", "GET /health/ready"}
+    assert public == {"GET /health", "GET /health/live", "GET /health/ready", "GET /metrics"}
 
 
 def test_the_documentation_has_the_table_of_routes_and_roles() -> None:
@@ -245,3 +254,12 @@ async def test_a_path_that_is_nobodys_is_not_found_by_anybody(world: World) -> N
 
 def test_every_table_of_the_other_tenant_holds_a_canary(canaries: set[str]) -> None:
     assert canaries == set()
+
+
+async def test_no_span_holds_what_is_the_other_tenants(world: World) -> None:
+    """The last test: of all the requests above."""
+    response = await world.client.get("/health", headers={"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})
+    assert response.status_code == 200
+    await asyncio.to_thread(world.spans.wait_for, "GET /health")
+    assert len(world.spans.spans) > 1000
+    assert leaks(*(body.decode("latin-1") for body in world.spans.bodies)) == set()

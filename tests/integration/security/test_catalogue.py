@@ -33,6 +33,8 @@ SYSTEM_MAY: dict[str, frozenset[str]] = {
     "api_keys": frozenset({"SELECT"}),  # and the time of the last use
     "audit_log": frozenset({"SELECT", "DELETE"}),
     "usage_ledger": frozenset({"SELECT", "DELETE"}),
+    "experiments": frozenset({"SELECT"}),
+    "experiment_variants": frozenset({"SELECT"}),
 }
 # Of these it sees only rows that are older than they must be kept.
 EXPIRING = {"audit_log", "usage_ledger"}

@@ -10,6 +10,7 @@ from rag.models.options import ModelOptions
 from rag.models.registry import Models
 from rag.models.resilience.compressor import ResilientCompressor
 from rag.models.resilience.settings import Resilience
+from rag.models.traced import TracedCompressor
 from rag.ports import RetrievedPassage
 from rag.rerank import DEPTH, Reranked, rerank
 from tests.standins.aws import REGION, forget_aws, use_bedrock
@@ -136,7 +137,8 @@ async def test_a_server_that_is_not_there_leaves_the_fused_order(
 
 
 def loaded(name: str) -> BedrockReranker:
-    guarded = cast("ResilientCompressor", Models().reranker(name))
+    traced = cast("TracedCompressor", Models().reranker(name))
+    guarded = cast("ResilientCompressor", traced.inner)
     return cast("BedrockReranker", guarded.inner)
 
 

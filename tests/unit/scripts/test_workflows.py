@@ -1,0 +1,62 @@
+"""What the evaluation's workflows may not do, such as run anybody's code where a token may write."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+WORKFLOWS = ROOT / ".github" / "workflows"
+NAMES = ("ci", "evaluation", "evaluation-comment")
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+@pytest.fixture(params=NAMES)
+def workflow(request: pytest.FixtureRequest) -> str:
+    return (WORKFLOWS / f"{request.param}.yml").read_text(encoding="utf-8")
+
+
+def test_actions_are_pinned_to_commits(workflow: str) -> None:
+    used = re.findall(r"uses: (.*)", workflow)
+    assert used
+    assert [line for line in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}  # v\d.*", line)] == []
+
+
+def test_every_command_can_be_run_on_any_machine(workflow: str) -> None:
+    for command in re.findall(r"run: (.*)", workflow):
+        program, name = command.split()[:2]
+        assert program in {"make", "python3"}
+        assert name in TARGETS or (ROOT / name).is_file()
+
+
+def test_permissions_are_named_and_few(workflow: str) -> None:
+    assert re.search(r"^permissions:(?: \{\}|\n  contents: read\n)", workflow, re.MULTILINE)
+    assert "write-all" not in workflow
+    assert "pull_request_target" not in workflow
+    granted = set(re.findall(r"^ +([\w-]+): write", workflow, re.MULTILINE))
+    assert granted <= {"pull-requests", "id-token"}
+
+
+def test_pull_requests_get_no_secret_and_no_key() -> None:
+    checked = (WORKFLOWS / "ci.yml").read_text(encoding="utf-8")
+    assert not re.search(r"secrets\.|: write|role-to-assume", checked)
+
+
+def test_nothing_of_a_pull_request_is_run_where_a_token_may_write() -> None:
+    commenting = (WORKFLOWS / "evaluation-comment.yml").read_text(encoding="utf-8")
+    assert not re.search(r"^ +ref:|make ", commenting, re.MULTILINE)
+    for command in re.findall(r"run: (.*)", commenting):
+        assert "${{" not in command  # a branch's name could be a command
+
+
+def test_what_one_workflow_reads_another_leaves() -> None:
+    checked, commenting = (
+        (WORKFLOWS / f"{name}.yml").read_text(encoding="utf-8") for name in ("ci", "evaluation-comment")
+    )
+    assert re.search(r"^name: CI$", checked, re.MULTILINE)
+    assert "workflows: [CI]" in commenting
+    for text in (checked, commenting):
+        assert "name: evaluation-summary" in text
+    assert "path: evaluation/summary.md" in checked
+    assert "make eval EVAL_DIR=evaluation " in checked
+    assert "evaluation/summary.md" in commenting
