@@ -121,6 +121,7 @@ async def test_a_prefix_is_taken_in_once_under_an_idempotency_key(
     assert other.status_code == 422
 
 
+@pytest.mark.slow
 async def test_too_many_files_below_a_prefix_are_left_to_a_sync(client: httpx.AsyncClient, aws: Aws) -> None:
     def put() -> None:
         for number in range(1001):

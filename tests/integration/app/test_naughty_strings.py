@@ -19,6 +19,7 @@ async def test_every_one_is_answered_or_refused_as_a_question(client: httpx.Asyn
 
 
 @pytest.mark.timeout(400)  # five hundred documents
+@pytest.mark.slow
 async def test_every_one_is_stored_exactly_or_refused_as_a_document(client: httpx.AsyncClient) -> None:
     for number, text in enumerate(STRINGS):
         fields = {"title": text, "source_document_id": f"naughty/{number}", "metadata": {"value": text}}

@@ -59,7 +59,7 @@ def shuffled(corpus: KnownCorpus, size: int) -> KnownCorpus:
 @pytest.mark.parametrize(
     ("size", "downvotes", "floor"),
     [
-        pytest.param(40, 10, 0.57, id="shipped", marks=pytest.mark.timeout(600)),
+        pytest.param(40, 10, 0.57, id="shipped", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
         pytest.param(
             200, 40, BAD_FLOOR, id="squad", marks=[pytest.mark.slow, needs_data, pytest.mark.timeout(1800)]
         ),

@@ -99,6 +99,7 @@ def test_the_same_documents_and_questions_give_the_same_scores(
     assert not list(tmp_path.glob("*.partial"))
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on(corpus: Path, dataset: Path, tmp_path: Path) -> None:
     partial = tmp_path / "results.json.partial"
     arguments = ("--dataset", dataset, "--corpus", corpus, "--output", "results.json", "--concurrency", "1")
@@ -152,6 +153,7 @@ async def test_a_tenants_documents_are_asked_and_the_run_is_kept(
     assert stored.metrics["recall@5_mean"] == 1.0
 
 
+@pytest.mark.slow
 def test_a_model_judges_the_answers_too(corpus: Path, dataset: Path, tmp_path: Path) -> None:
     options = ("--corpus", corpus, "--output", "results.json", "--samples", "2", "--judge", "openai:judge")
     cached = ("--judge-cache", "verdicts", "--judge-repetitions", "3")

@@ -115,6 +115,7 @@ def test_a_process_that_can_not_start_tells_no_secret(store: SecretStore, module
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_a_database_that_can_not_be_reached_tells_no_secret(store: SecretStore, unused_tcp_port: int) -> None:
     login = LOGIN | {"host": "127.0.0.1", "port": unused_tcp_port}
     store.values = {"db": json.dumps(login), "url": f"postgresql://u:{CANARY}/w@h/d"}

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.contingency_tables import Table2x2
@@ -174,6 +174,7 @@ def test_nothing_is_relative_to_0() -> None:
     assert relative_lift(Estimate(0, 0.1, 5), Estimate(1, 0.1, 5), 2) is None
 
 
+@settings(max_examples=20, deadline=None)  # the oracle takes its time
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holms_correction_is_statsmodels(p_values: list[float]) -> None:
     assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1], rel=EXACT)

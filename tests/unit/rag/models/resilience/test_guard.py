@@ -234,6 +234,7 @@ async def test_a_quarter_of_faults_costs_at_most_half_as_many_calls_again() -> N
     assert guard.stats.sheds == 0
 
 
+@pytest.mark.slow
 async def test_calls_of_an_outage_are_not_doubled() -> None:
     guard = made(breaker_failures=10**6, probe_interval_s=0.0)  # not held back by the breaker
     await fail(guard, 200)
