@@ -2,6 +2,8 @@
 # Paths are relative and programs are run as modules, so that any folder name works, with spaces or long.
 
 PYTHON ?= python3
+# Tests are spread over so many processes, each with a database server of its own.
+TEST_PROCESSES ?= 2
 BIN := .venv/bin
 PY := $(BIN)/python
 export PYTHONUNBUFFERED = 1
@@ -18,11 +20,11 @@ run: .venv/run.stamp  ## install what is needed, then serve on 127.0.0.1:8000 (H
 run-aws-local: .venv/test.stamp  ## the same on Bedrock, S3, SQS and secrets, all stood in for on this machine
 	@exec $(PY) -m tests.standins.local_aws -- $(PY) -m app
 
-test: .venv/test.stamp lint types  ## lint, types, import contract, unit and integration tests
-	$(PY) -m pytest -m "not slow"
+test: .venv/test.stamp lint types  ## lint, types, import contract, unit and integration tests (TEST_PROCESSES)
+	$(PY) -m pytest -m "not slow" -n $(TEST_PROCESSES) --dist worksteal
 
 test-unit: .venv/test.stamp  ## the tests that need nothing but Python
-	$(PY) -m pytest tests/unit -m "not slow"
+	$(PY) -m pytest tests/unit -m "not slow" -n $(TEST_PROCESSES) --dist worksteal
 
 test-slow: .venv/test.stamp  ## the tests that take minutes
 	$(PY) -m pytest -m slow

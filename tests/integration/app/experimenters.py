@@ -68,7 +68,7 @@ class Experimenter:
                 await self.change(experiment, state="stopped")
 
 
-async def until(holds: Callable[[], Awaitable[bool]], *, within_s: float = 30) -> float:
+async def until(holds: Callable[[], Awaitable[bool]], *, within_s: float = 100) -> float:
     """Seconds until it holds."""
     began = time.perf_counter()
     async with asyncio.timeout(within_s):

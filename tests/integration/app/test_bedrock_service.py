@@ -229,7 +229,7 @@ async def alone(
         chat_model=f"bedrock:{FIRST}",
         model_attempts=1,
         breaker_failures=5,
-        breaker_probe_s=0.5,
+        breaker_probe_s=3,
         model_concurrency=2,
         model_queue=1,
         model_queue_wait_s=0.3,
@@ -246,13 +246,13 @@ async def test_a_model_that_is_down_is_left_alone_and_tried_again(
     bedrock.down = True
     statuses = [(await ask(alone, strategy="lexical")).status_code for _ in range(6)]
     assert statuses == [502] * 5 + [503]
-    began = time.perf_counter()
+    called = len(bedrock.calls)
     response = await ask(alone, strategy="lexical")
-    assert time.perf_counter() - began < 1
+    assert len(bedrock.calls) == called
     assert (response.status_code, response.json()["code"]) == (503, "overloaded")
     assert response.headers["Retry-After"] == "1"
     bedrock.down = False
-    await asyncio.sleep(0.6)
+    await asyncio.sleep(3.1)
     assert (await ask(alone, strategy="lexical")).status_code == 200
 
 
@@ -272,7 +272,7 @@ async def test_no_stream_holds_a_connection(
     settings = settings_for(logins, chat_model=f"bedrock:{SECOND}", db_connections=2, relevance_floor=-1)
     async with running_service(settings, local_models) as client:
         streams = [asyncio.create_task(stream(client)) for _ in range(20)]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(bedrock.called("ConverseStream")) < 20:  # noqa: ASYNC110 - another thread counts
                 await asyncio.sleep(0.02)
         async with database.system() as connection:

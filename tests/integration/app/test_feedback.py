@@ -99,7 +99,7 @@ async def get(client: httpx.AsyncClient, headers: dict[str, str], path: str, **p
 
 
 async def finished(client: httpx.AsyncClient, headers: dict[str, str], path: str) -> dict[str, Any]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):
         while True:
             if (job := await get(client, headers, path))["finished_at"]:
                 return job

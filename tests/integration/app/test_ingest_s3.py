@@ -76,9 +76,14 @@ async def test_all_files_below_a_prefix_are_taken_in(client: httpx.AsyncClient, 
 async def shared(
     aws: Aws, logins: DatabaseLogins, local_models: LocalModels
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """The service of several tenants."""
+    """The service of several tenants; its worker takes the other one's jobs too, so the limit is the same."""
     settings = settings_for(
-        logins, documents_bucket=BUCKET, auth_mode="api_key", api_key_pepper=PEPPER, rate_limits="off"
+        logins,
+        documents_bucket=BUCKET,
+        max_s3_object_mb=1,
+        auth_mode="api_key",
+        api_key_pepper=PEPPER,
+        rate_limits="off",
     )
     async with running_service(settings, local_models) as opened:
         yield opened

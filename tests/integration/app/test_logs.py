@@ -42,7 +42,7 @@ class Process:
 
     async def event(self, name: str) -> dict[str, Any]:
         """The only one of that name, which may be a moment late: an answer is sent before it is logged."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not (found := self.events(name)):  # noqa: ASYNC110 - another process writes
                 await asyncio.sleep(0.02)
         (only,) = found
@@ -53,7 +53,7 @@ class Process:
 
     async def said(self, count: int) -> list[str]:
         """What it said of its log level, when it has said that so often."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(found := self._levels()) < count:  # noqa: ASYNC110 - another process writes
                 await asyncio.sleep(0.02)
         return found

@@ -53,7 +53,7 @@ async def counts(database: Database, tenant: UUID) -> QualityCounts:
 
 
 async def counted(database: Database, tenant: UUID, questions: int) -> QualityCounts:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):
         while True:
             if (found := await counts(database, tenant)).questions >= questions:
                 return found

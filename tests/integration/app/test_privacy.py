@@ -81,7 +81,7 @@ async def ask(services: Services, identity: Identity, **fields: Any) -> UUID:
 
 
 async def ended(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):
         while True:
             body: dict[str, Any] = (await client.get(path)).json()
             if body["finished_at"]:

@@ -245,7 +245,7 @@ async def test_searches_and_ingestion_are_entered(
     empty_ledger: Services, metered_client: httpx.AsyncClient
 ) -> None:
     await ingest_text(metered_client, "The harbour closes at dusk.", title="Harbour")
-    async with asyncio.timeout(10):  # the job has ended a moment before
+    async with asyncio.timeout(60):  # the job has ended a moment before
         taken_in = None
         while taken_in is None:
             await asyncio.sleep(0.02)

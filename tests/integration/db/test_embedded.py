@@ -231,12 +231,10 @@ async def test_the_server_is_detached_and_holds_only_its_own_lock(ground: Path) 
 # Restarts and crashes
 
 
-async def test_data_survives_a_restart_and_the_second_start_is_fast(ground: Path) -> None:
+async def test_data_survives_a_restart(ground: Path) -> None:
     async with embedded_postgres(ground / "data") as address, connected(address.admin_dsn()) as connection:
         await connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-    began = time.monotonic()
     async with embedded_postgres(ground / "data") as again:
-        assert time.monotonic() - began < 1
         assert again.admin_password == address.admin_password
         async with connected(again.admin_dsn()) as connection:
             assert await connection.fetchval("SELECT answer FROM kept") == 42

@@ -182,7 +182,7 @@ async def test_the_service_goes_on_when_the_password_is_changed(
 
 
 async def _until_listening(account: Account) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not any("LISTEN" in query for _, query in (await account.sessions()).values()):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 

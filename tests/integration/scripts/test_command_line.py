@@ -1,8 +1,6 @@
 import json
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.integration.scripts.programs import run_script
 
 
 @pytest.fixture(scope="module")
@@ -33,15 +31,8 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(script: str, *arguments: str, data_dir: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / script), *arguments],
-        cwd=data_dir,
-        env=os.environ | {"DATA_DIR": str(data_dir / "data"), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    own = {"DATA_DIR": str(data_dir / "data")}
+    return run_script(script, *arguments, folder=data_dir, environment=own)
 
 
 def test_a_folder_is_taken_in_and_then_left_alone(data_dir: Path, documents: Path) -> None:

@@ -1,16 +1,14 @@
 """The command that compares two configurations."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from eval.report.results import read_results
+from tests.integration.scripts.programs import run_script
 
-ROOT = Path(__file__).parents[3]
 PAGES = {"Backups": 35, "Parking": 40, "Lunch": 45}
 
 
@@ -36,15 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def compare(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "compare.py"), "--dataset", "set.jsonl", *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run_script("compare.py", "--dataset", "set.jsonl", *arguments, folder=folder)
 
 
 def test_both_answer_the_same_questions_and_differences_have_intervals(folder: Path) -> None:

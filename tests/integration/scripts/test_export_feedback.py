@@ -1,12 +1,9 @@
 """The commands that export what went wrong and that run a stored request again, against a real service."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -24,8 +21,8 @@ from rag.models.local import LocalModels
 from rag.ports import SourceLabels
 from scripts import export_feedback
 from tests.integration.conftest import settings_for
+from tests.integration.scripts.programs import run_script
 
-ROOT = Path(__file__).parents[3]
 PAGES = {
     "backups.md": "# Backups\n\nBackups are kept for 35 days and are encrypted.\n",
     "parking.md": "# Parking\n\nA parking space costs 40 euros a month.\n",
@@ -56,16 +53,8 @@ def run(services: Services, script: str, *arguments: str) -> subprocess.Complete
     names = {name for name in Settings.model_fields if "url" in name}
     fields = services.settings.model_dump(include=names)
     urls = {name.upper(): url.get_secret_value() for name, url in fields.items() if url}
-    own = {"PYTHONPATH": str(ROOT), "DATA_DIR": str(services.settings.data_dir), "MIGRATE_ON_START": "false"}
-    return subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / script), *arguments],
-        cwd=services.settings.data_dir,
-        env=os.environ | own | urls,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
+    own = {"DATA_DIR": str(services.settings.data_dir), "MIGRATE_ON_START": "false"}
+    return run_script(script, *arguments, folder=services.settings.data_dir, environment=own | urls)
 
 
 async def test_what_went_wrong_is_exported_once(services: Services) -> None:

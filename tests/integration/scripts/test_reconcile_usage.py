@@ -1,8 +1,6 @@
 """The ledger against traces and sums: what adds up, and what is found when it does not."""
 
-import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
@@ -23,9 +21,8 @@ from scripts.reconcile_usage import Outcome, reconcile
 from tests.integration.app.test_usage import GPT, SENTENCE, CachingChatModel, MeteredEmbeddings, answerer, ask
 from tests.integration.conftest import settings_for
 from tests.integration.db.test_usage import as_owner
+from tests.integration.scripts.programs import run_script
 from tests.unit.graph.doubles import ScriptedChatModel
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -123,18 +120,11 @@ async def test_an_unknown_tenant_is_an_error(asked: Services) -> None:
         await compare(asked, slug="nobody")
 
 
-async def test_the_command_ends_with_what_it_found(asked: Services) -> None:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "DATABASE_URL": asked.logins.owner.url}
+async def test_the_command_ends_with_what_it_found(asked: Services, tmp_path: Path) -> None:
+    environment = {"DATABASE_URL": asked.logins.owner.url}
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(ROOT / "scripts" / "reconcile_usage.py"), *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run_script("reconcile_usage.py", *arguments, folder=tmp_path, environment=environment)
 
     sound = run()
     assert (sound.returncode, sound.stderr) == (0, ""), sound.stdout

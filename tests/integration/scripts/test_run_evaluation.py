@@ -19,6 +19,7 @@ from eval.report.results import read_results
 from rag.ingest import IncomingFile
 from rag.ports import SourceLabels
 from tests.integration.conftest import settings_for
+from tests.integration.scripts.programs import run_script
 from tests.standins.judge_model import judge_server
 
 ROOT = Path(__file__).parents[3]
@@ -62,15 +63,7 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def run(folder: Path, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments),
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run_script("run_evaluation.py", *arguments, folder=folder, environment=environment)
 
 
 def test_the_same_documents_and_questions_give_the_same_scores(

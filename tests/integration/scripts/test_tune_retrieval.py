@@ -1,7 +1,5 @@
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,8 @@ from db.repositories import tenants
 from rag.ingest import IncomingFile
 from rag.ports import SearchScope, SourceLabels
 from tests.integration.conftest import settings_for
+from tests.integration.scripts.programs import run_script
 
-ROOT = Path(__file__).parents[3]
 SUBJECTS = ["vacation days", "coffee", "parking", "salaries", "laptops", "visitors", "printers", "heating"]
 NAMES = ["qurbex", "vontil", "zamrik", "pludan", "trevok", "hasmol", "dilfen", "gorpas", "wexlin", "nistor"]
 QUESTIONS = [
@@ -57,7 +55,7 @@ def environment(logins: DatabaseLogins) -> dict[str, str]:
         include={name for name in Settings.model_fields if "url" in name}
     )
     urls = {name.upper(): url.get_secret_value() for name, url in fields.items() if url}
-    return os.environ | urls | {"PYTHONPATH": str(ROOT), "MIGRATE_ON_START": "false"}
+    return urls | {"MIGRATE_ON_START": "false"}
 
 
 class Tuner:
@@ -72,15 +70,7 @@ class Tuner:
         self._tenant_id = tenant_id
 
     def __call__(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(ROOT / "scripts" / "tune_retrieval.py"), *map(str, arguments)],
-            cwd=self._folder,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
+        return run_script("tune_retrieval.py", *arguments, folder=self._folder, environment=self._environment)
 
     async def settings(self) -> dict[str, Any]:
         async with self._database.tenant(self._tenant_id) as connection:

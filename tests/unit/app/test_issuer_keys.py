@@ -110,7 +110,20 @@ async def test_a_slow_issuer_holds_up_nobody_whose_key_is_known(
         {"keys": []},
         {"keys": [new_key("first", "HS256")]},
     ],
-    ids=str,
+    ids=[
+        "another issuer",
+        "keys elsewhere",
+        "keys in a file",
+        "keys at a number",
+        "redirected",
+        "not found",
+        "no JSON",
+        "deeply nested",
+        "a list",
+        "too large",
+        "no keys",
+        "a symmetric key",
+    ],
 )
 async def test_what_is_not_a_set_of_the_issuers_keys_is_not_used(
     issuer: Issuer, http: httpx.AsyncClient, answer: dict[str, object]

@@ -279,7 +279,7 @@ def test_streams_keep_their_pace_beside_each_other(bedrock: Bedrock) -> None:
     with ThreadPoolExecutor(50) as threads:
         assert set(threads.map(ask, range(50))) == {" word" * 10}
     client.close()
-    assert 0.5 <= time.monotonic() - started < 10
+    assert 0.5 <= time.monotonic() - started < 20
     assert bedrock.abandoned == 0
     assert sum(thread.name == "bedrock-standin" for thread in threading.enumerate()) == 1
 

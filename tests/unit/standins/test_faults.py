@@ -148,13 +148,13 @@ def test_the_first_token_can_be_late(bedrock: Bedrock, converse: Ask, stream: As
 
 def test_silence_outlasts_a_client_that_waits_less(bedrock: Bedrock) -> None:
     client = aws_client("bedrock-runtime", needed_by="a test", read_timeout_s=0.2)
-    bedrock.faults += [Fault("stall", delay_s=30, times=2)]
+    bedrock.faults += [Fault("stall", delay_s=300, times=2)]
     started = time.monotonic()
     with pytest.raises(ReadTimeoutError):
         client.converse(**PARAMS)
     with pytest.raises(StreamTimeoutError):
         list(client.converse_stream(**PARAMS)["stream"])
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
     client.close()
 
 

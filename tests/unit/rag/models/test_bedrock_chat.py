@@ -198,7 +198,7 @@ async def test_an_error_in_the_middle_of_a_stream_is_raised(bedrock: Bedrock, mo
     [
         (Fault("cut", after=3), (httpx.HTTPError, ConnectionError)),
         (Fault("malformed", after=2), Exception),
-        (Fault("stall", after=2, delay_s=30), httpx.ReadTimeout),
+        (Fault("stall", after=2, delay_s=300), httpx.ReadTimeout),
     ],
 )
 async def test_a_stream_that_breaks_off_is_no_answer(
@@ -208,7 +208,7 @@ async def test_a_stream_that_breaks_off_is_no_answer(
     began = time.monotonic()
     with pytest.raises(error):
         await streamed(bare(models))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
 
 
 async def test_a_reader_who_goes_ends_the_models_work(bedrock: Bedrock, models: Models) -> None:
@@ -219,7 +219,7 @@ async def test_a_reader_who_goes_ends_the_models_work(bedrock: Bedrock, models: 
                 break
     del chunks
     gc.collect()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while bedrock.abandoned == 0:  # noqa: ASYNC110 - it happens in another thread
             await asyncio.sleep(0.01)
 

@@ -123,7 +123,7 @@ def test_a_server_that_hangs_is_given_up(server: Comprehend) -> None:
     start = time.monotonic()
     with pytest.raises(UnavailableError):
         detector.detect("Anna", "en")
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
     assert len(server.calls) == 1
 
 

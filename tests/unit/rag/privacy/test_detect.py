@@ -321,7 +321,7 @@ def test_time_grows_with_the_length_and_no_faster(piece: str) -> None:
         return time.process_time() - start
 
     seconds(1_000)  # what is loaded on first use
-    assert seconds(100_000) < 2  # a tenth of a second or two; a quadratic search takes ten and more
+    assert seconds(100_000) < 5  # a tenth of a second or two; a quadratic search takes ten and more
 
 
 def test_prose_takes_under_a_second_a_megabyte() -> None:

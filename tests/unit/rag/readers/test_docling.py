@@ -167,7 +167,7 @@ async def test_a_server_that_hangs_is_given_up(reader: Reader) -> None:
     start = time.monotonic()
     with pytest.raises(UnavailableError, match="takes too long"):
         await reader.read(PDF, timeout_s=0.3)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
 
 
 async def test_a_server_that_is_not_there_is_unavailable(reader: Reader) -> None:

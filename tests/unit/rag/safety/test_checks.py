@@ -357,6 +357,6 @@ def test_any_text_is_judged(text: str) -> None:
 )
 def test_a_text_that_is_made_to_be_slow_is_not(unit: str) -> None:
     text = (unit * 20_000)[:20_000]
-    began = time.perf_counter()
+    began = time.process_time()
     outcome(f"{text}!", before=text)
-    assert time.perf_counter() - began < 2  # quadratic, it would take a minute
+    assert time.process_time() - began < 10  # quadratic, it would take a minute

@@ -82,7 +82,7 @@ async def test_a_file_that_waits_forever_is_stopped(order: Order) -> None:
         started = time.monotonic()
         with pytest.raises(UnreadableFileError, match=r"longer than 0\.5 seconds"):
             await text_of(sandbox, order("sleep"))
-        assert 0.5 <= time.monotonic() - started < 5
+        assert 0.5 <= time.monotonic() - started < 30
 
 
 async def test_what_is_printed_does_not_get_among_the_answers(order: Order) -> None:

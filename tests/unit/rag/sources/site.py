@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from rag.sources.addresses import AddressGuard
 from rag.sources.urls import AllowList
@@ -71,9 +70,9 @@ class Site:
         """What it was asked for, robots.txt left out."""
         return [call.path for call in self.calls if call.path != "/robots.txt"]
 
-    def gaps(self) -> list[float]:
-        """Seconds between one call and the next."""
-        return [after.at - before.at for before, after in pairwise(self.calls)]
+    def none_before(self, began: float, *, interval_s: float) -> bool:
+        """Whether each call came when as many intervals had gone by since then. One may always come late."""
+        return all(call.at - began >= at * interval_s for at, call in enumerate(self.calls))
 
     def answer(self, call: Call) -> Page:
         page = self.pages.get(call.host + call.path) or self.pages.get(call.path) or Page(b"", 404)

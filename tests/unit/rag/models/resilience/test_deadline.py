@@ -52,9 +52,9 @@ async def test_an_attempt_ends_with_its_own_time() -> None:
 async def test_an_attempt_ends_with_the_deadline() -> None:
     begun = time.monotonic()
     with deadline(0.01), pytest.raises(OutOfTimeError):
-        async with within(5):
-            await asyncio.sleep(5)
-    assert time.monotonic() - begun < 1
+        async with within(60):
+            await asyncio.sleep(60)
+    assert time.monotonic() - begun < 30
 
 
 async def test_most_of_its_own_time_is_enough_to_blame_an_attempt() -> None:

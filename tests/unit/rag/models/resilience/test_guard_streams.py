@@ -77,7 +77,7 @@ async def test_a_stream_that_falls_silent_is_given_up() -> None:
     begun = time.monotonic()
     with pytest.raises(ModelError, match="in time"):
         await read(made(idle_timeout_s=0.01), streams)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 30
     assert streams.open == 0
 
 
