@@ -3,101 +3,41 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
-from uuid import UUID, uuid4
 
 import structlog
 
 from app.access.identity import ANONYMOUS, Identity
-from app.asked import asked_record
-from app.debugging.records import answer_record, failure_record, milliseconds_since, request_record
-from app.experiments.running import Assigned, Assigner
+from app.answer_run import Run
+from app.answer_store import AnswerStore
+from app.debugging.records import milliseconds_since
+from app.experiments.running import Assigner
 from app.experiments.setups import AnswerSetup
 from app.experiments.shadow import AnsweredRequest, Shadow
 from app.privacy.field_keys import FieldKeys
 from app.privacy.person import digests
-from app.privacy.presence import are_gone, check_in
-from app.privacy.sealed import sealed_citations, sealed_message, sealed_trace
+from app.privacy.presence import check_in
 from app.schemas.chat import ChatRequest, ChatResponse, CitationOut, RetrievedDocument
 from app.telemetry.recording import AnswerRecorder
-from app.trace_records import citation_records, retrieved_records, usage_of, usage_record
-from db.pool import Connection, Database
-from db.repositories import conversations, exposures, sources, tenants, traces, usage
-from db.repositories.exposures import Exposure
-from db.repositories.usage import Origin, RequestKind
+from app.trace_records import usage_of
+from db.pool import Database
+from db.repositories import conversations, tenants, traces
 from feedback.curated_lookup import NOTHING, CuratedLookup, Looked
 from feedback.quality.monitor import GivenAnswer, Observer
 from graph.build import AnswerGraph, run_answer_graph
 from graph.events import AnswerEvent, Finished, Released, SourcesChosen
 from graph.state import AnswerContext, AnswerState
-from rag.cite import Citation
 from rag.encryption.sealing import Keyring
 from rag.errors import GroundworkError, NotFoundError
 from rag.guardrail import Side
 from rag.models.resilience.deadline import deadline
-from rag.models.usage import Meter, metering
-from rag.ports import RetrievedPassage
-from rag.privacy.questions import Question, QuestionRedactor
+from rag.models.usage import metering
+from rag.privacy.questions import QuestionRedactor
 
 log = structlog.get_logger(__name__)
 
 Emit = Callable[[AnswerEvent], Awaitable[None]]
-
-
-@dataclass(slots=True)
-class Run:
-    """A question that is being answered, and what is known of it so far.
-
-    Attributes:
-        question: The request's, with personal data taken out as the tenant wants it.
-        ring: Seals what is stored.
-        began_at: By the database's clock.
-        accept_ms: From the call of `begin` to its end.
-        degraded: What failed before the answer graph began.
-        curated_id: The curated answer that was given, if one was.
-        setup: How it is answered.
-        assigned: The variant of an experiment that it is, if it is one.
-    """
-
-    identity: Identity
-    request: ChatRequest
-    request_id: str
-    conversation_id: UUID
-    subject: str
-    corpus_version: int
-    question: Question
-    ring: Keyring
-    began_at: datetime
-    setup: AnswerSetup
-    assigned: Assigned | None = None
-    suppressed: tuple[str, ...] = ()
-    accept_ms: float = 0.0
-    began: float = field(default_factory=time.perf_counter)
-    sources: list[RetrievedPassage] = field(default_factory=list)
-    released: list[Released] = field(default_factory=list)
-    degraded: list[str] = field(default_factory=list)
-    curated_id: UUID | None = None
-    meter: Meter = field(default_factory=Meter)
-
-    @property
-    def variant(self) -> str | None:
-        """As the answer and its trace name it."""
-        return self.assigned.label if self.assigned else None
-
-    @property
-    def answer(self) -> str:
-        return "".join(piece.text for piece in self.released)
-
-    @property
-    def citations(self) -> list[Citation]:
-        return [citation for piece in self.released for citation in piece.citations]
-
-    @property
-    def people(self) -> list[str]:
-        """Digests of those whose question it is."""
-        return digests(self.identity.tenant_id, self.subject, self.request.user_id)
 
 
 async def emit_nothing(event: AnswerEvent) -> None:
@@ -108,15 +48,14 @@ class Answerer:
     """Answers questions and stores conversation, messages and trace.
 
     Args:
-        database: Where they are stored.
+        database: Where conversations are.
+        store: Keeps what happened.
         graph: The compiled answer graph.
         context: What every run shares; the scope is set for each.
         questions: Takes personal data out of questions.
         keys: Seal what is stored.
-        embedding_model: Gives the name of the model that searches use now, for traces.
         top_k: Passages to retrieve when a request doesn't say.
         timeout_s: Deadline of one answer in seconds.
-        store_text: Whether question and answer may be stored.
         curated: Finds answers that were pinned to questions; None asks the documents always.
         experiments: Say who is answered by another setup; None gives everybody the same.
         shadow: Takes what was answered; None for nobody.
@@ -127,15 +66,14 @@ class Answerer:
     def __init__(
         self,
         database: Database,
+        store: AnswerStore,
         graph: AnswerGraph,
         context: AnswerContext,
         *,
         questions: QuestionRedactor,
         keys: FieldKeys,
-        embedding_model: Callable[[], str],
         top_k: int,
         timeout_s: float,
-        store_text: bool,
         curated: CuratedLookup | None = None,
         experiments: Assigner | None = None,
         shadow: Shadow | None = None,
@@ -143,13 +81,12 @@ class Answerer:
         observer: Observer | None = None,
     ) -> None:
         self._database = database
+        self._store = store
         self._graph = graph
         self._setup = AnswerSetup(context, top_k)
         self._questions = questions
         self._keys = keys
-        self._embedding_model = embedding_model
         self._timeout_s = timeout_s
-        self._store_text = store_text
         self._curated = curated
         self._experiments = experiments
         self._shadow = shadow
@@ -167,7 +104,7 @@ class Answerer:
         arrived = time.perf_counter()
         identity = identity.on_behalf_of(request.user_id)
         tenant_id = identity.tenant_id
-        ring = await self._keys.ring(tenant_id) if self._store_text else Keyring(tenant_id)
+        ring = await self._keys.ring(tenant_id) if self._store.keeps_text else Keyring(tenant_id)
         async with self._database.tenant(tenant_id) as connection:
             await check_in(connection, digests(tenant_id, identity.subject, request.user_id))
             conversation_id = request.conversation_id
@@ -214,14 +151,16 @@ class Answerer:
                     state = await self._drive(run, emit)
         except BaseException as exc:
             # Cancelled means that the client has gone: that it asked is recorded all the same.
-            await self._finish(self._store_failure(run, exc))
+            error = "client_closed" if isinstance(exc, asyncio.CancelledError) else type(exc).__name__
+            self._recorder.failed(error)
+            await self._finish(self._store.store_failure(run, error))
             raise
         response = self._response(run, state)
         self._recorder.answered(
             response, question=run.question.asked, passages=state.get("candidates", run.sources)
         )
-        trace = self._trace(run, response, state)
-        await self._finish(self._store(run, response, trace))
+        trace = self._store.trace(run, response, state)
+        await self._finish(self._store.store(run, trace))
         if self._shadow and run.curated_id is None:
             self._shadow.offer(_answered(run, trace))
         if self._observer and run.curated_id is None:
@@ -312,140 +251,6 @@ class Answerer:
             curated=run.curated_id is not None,
             variant=run.variant,
         )
-
-    def _trace(self, run: Run, response: ChatResponse, state: AnswerState) -> traces.Trace:
-        blank = self._blank_trace(run)
-        return replace(
-            blank,
-            diagnostics=blank.diagnostics | answer_record(state, run.sources),
-            answer=response.answer if self._store_text else None,
-            models={"chat": response.model_name, "embedding": self._embedding_model()},
-            timings_ms={**response.timings_ms, "total": response.latency_ms},
-            degraded=response.degraded,
-            abstained=response.abstained,
-        )
-
-    def _blank_trace(self, run: Run) -> traces.Trace:
-        return traces.Trace(
-            request_id=run.request_id,
-            conversation_id=run.conversation_id,
-            subject=run.subject,
-            user_id=run.request.user_id,
-            strategy=run.request.strategy,
-            query=run.question.stored if self._store_text else None,
-            answer=None,
-            retrieved=retrieved_records(run.sources),
-            citations=citation_records(run.citations),
-            prompt_version=run.setup.context.prompt.version,
-            corpus_version=run.corpus_version,
-            models={"embedding": self._embedding_model()},
-            usage=usage_record(run.meter.uses),
-            timings_ms={},
-            degraded=[],
-            abstained=False,
-            error=None,
-            metadata=dict(run.request.metadata),
-            redacted=list(run.question.redacted),
-            curated_id=run.curated_id,
-            variant=run.variant if run.curated_id is None else None,
-            diagnostics={
-                **request_record(
-                    accept_ms=run.accept_ms,
-                    waited_s=run.meter.waited_s,
-                    floor=run.setup.context.relevance_floor,
-                ),
-                "asked": asked_record(run.request, run.identity.groups, with_text=self._store_text),
-            },
-        )
-
-    async def _store(self, run: Run, response: ChatResponse, trace: traces.Trace) -> None:
-        tenant_id = run.identity.tenant_id
-        async with self._database.tenant(tenant_id) as connection:
-            if await self._is_gone(connection, run):
-                return
-            cited = {citation.document_id for citation in run.citations}
-            gone = cited - await sources.still_there(connection, list(cited))
-            trace_id = await traces.add(connection, tenant_id, sealed_trace(run.ring, trace))
-            await _expose(connection, run)
-            for role, content, citations in (
-                ("user", trace.query, []),
-                ("assistant", trace.answer, self._stored_citations(run)),
-            ):
-                message_id = uuid4()
-                await conversations.add_message(
-                    connection,
-                    tenant_id,
-                    message_id=message_id,
-                    conversation_id=run.conversation_id,
-                    trace_id=trace_id,
-                    role=role,
-                    content=sealed_message(run.ring, message_id, content),
-                    citations=sealed_citations(run.ring, message_id, citations),
-                )
-            for document_id in gone:  # deleted while the answer was being written
-                await conversations.blank_quotes(connection, tenant_id, document_id)
-            await usage.add(connection, tenant_id, RequestKind.CHAT, run.meter.uses, _origin(run, trace_id))
-
-    async def _is_gone(self, connection: Connection, run: Run) -> bool:
-        """Whether whoever asked was erased since; then nothing but what was used is written down."""
-        tenant_id = run.identity.tenant_id
-        gone = await are_gone(connection, tenant_id, run.people, began_at=run.began_at)
-        if gone:
-            await usage.add(connection, tenant_id, RequestKind.CHAT, run.meter.uses)
-        return gone
-
-    def _stored_citations(self, run: Run) -> list[conversations.StoredCitation]:
-        return [
-            conversations.StoredCitation(
-                citation_index=citation.index,
-                chunk_id=citation.chunk_id,
-                document_id=citation.document_id,
-                statement=piece.text.strip() if self._store_text else None,
-                quote=citation.quote if self._store_text else None,
-                start=citation.start,
-                end=citation.end,
-            )
-            for piece in run.released
-            for citation in piece.citations
-        ]
-
-    async def _store_failure(self, run: Run, exc: BaseException) -> None:
-        error = "client_closed" if isinstance(exc, asyncio.CancelledError) else type(exc).__name__
-        self._recorder.failed(error)
-        elapsed = round((time.perf_counter() - run.began) * 1000, 2)
-        tenant_id = run.identity.tenant_id
-        try:
-            async with self._database.tenant(tenant_id) as connection:
-                if await self._is_gone(connection, run):
-                    return
-                blank = self._blank_trace(run)
-                trace = replace(
-                    blank,
-                    timings_ms={"total": elapsed},
-                    error=error,
-                    diagnostics=blank.diagnostics | failure_record(run.sources, run.released),
-                )
-                trace_id = await traces.add(connection, tenant_id, sealed_trace(run.ring, trace))
-                await _expose(connection, run)
-                await usage.add(
-                    connection, tenant_id, RequestKind.CHAT, run.meter.uses, _origin(run, trace_id)
-                )
-        except GroundworkError:
-            log.exception("trace_lost", error=error)
-
-
-def _origin(run: Run, trace_id: UUID) -> Origin:
-    return Origin(request_id=run.request_id, trace_id=trace_id, subject=run.subject)
-
-
-async def _expose(connection: Connection, run: Run) -> None:
-    """Note that whoever asked met a variant. A curated answer is the same in each."""
-    if run.assigned is None or run.curated_id is not None:
-        return
-    exposure = Exposure(
-        run.assigned.experiment_id, run.subject, run.request.user_id, run.assigned.variant, run.began_at
-    )
-    await exposures.expose(connection, run.identity.tenant_id, exposure)
 
 
 def _given(run: Run, response: ChatResponse) -> GivenAnswer:

@@ -14,6 +14,7 @@ from app.access.api_keys import ApiKeys
 from app.access.authenticate import Authenticator, open_authenticator
 from app.access.identity import Identity
 from app.access.tenants import Tenants
+from app.answer_store import AnswerStore
 from app.answering import Answerer
 from app.audit import Audit
 from app.debugging.explain import Explainer
@@ -358,16 +359,20 @@ def _answerer(
     telemetry: Telemetry,
     watch: OnlineQuality,
 ) -> Answerer:
+    store = AnswerStore(
+        database,
+        embedding_model=lambda: spaces.current.model.name,
+        store_text=settings.store_text,
+    )
     return Answerer(
         database,
+        store,
         graph,
         context,
         questions=privacy.questions,
         keys=privacy.keys,
-        embedding_model=lambda: spaces.current.model.name,
         top_k=settings.top_k,
         timeout_s=settings.request_timeout_s,
-        store_text=settings.store_text,
         curated=curated,
         experiments=online.running,
         shadow=online.shadow,

@@ -7,7 +7,8 @@ import structlog
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from pydantic import BaseModel
 
-from app.answering import Answerer, Run
+from app.answer_run import Run
+from app.answering import Answerer
 from app.problems import DETAIL_OF, classify
 from app.schemas.chat import CitationOut, RetrievedDocument
 from graph.events import AnswerEvent, Released, SourcesChosen

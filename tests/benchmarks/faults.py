@@ -19,6 +19,7 @@ from langchain_core.documents import Document
 from langchain_core.documents.compressor import BaseDocumentCompressor
 from langchain_core.embeddings import Embeddings
 
+from app.answer_store import AnswerStore
 from app.answering import Answerer
 from app.debugging.causes import Cause
 from app.ingestion.queue import delete_document
@@ -158,14 +159,17 @@ class Lab:
         services = self.services
         answerer = Answerer(
             services.database,
+            AnswerStore(
+                services.database,
+                embedding_model=lambda: services.spaces.current.model.name,
+                store_text=True,
+            ),
             self.graph,
             context,
             questions=services.privacy.questions,
             keys=services.privacy.keys,
-            embedding_model=lambda: services.spaces.current.model.name,
             top_k=8,
             timeout_s=20,
-            store_text=True,
         )
         request_id = uuid4().hex
         run = await answerer.begin(services.default_identity, ChatRequest(query=query), request_id=request_id)

@@ -5,7 +5,9 @@ import json
 
 import pytest
 
-from app.answering import Answerer, Run
+from app.answer_run import Run
+from app.answer_store import AnswerStore
+from app.answering import Answerer
 from app.ingestion.queue import delete_document
 from app.schemas.chat import ChatRequest
 from app.services import Services
@@ -43,14 +45,13 @@ def answerer(
     )
     return Answerer(
         services.database,
+        AnswerStore(services.database, embedding_model=lambda: "test:embeddings", store_text=store),
         build_answer_graph(),
         context,
         questions=services.privacy.questions,
         keys=services.privacy.keys,
-        embedding_model=lambda: "test:embeddings",
         top_k=3,
         timeout_s=timeout_s,
-        store_text=store,
     )
 
 

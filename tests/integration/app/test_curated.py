@@ -12,7 +12,8 @@ import pytest
 from langchain_core.embeddings import Embeddings
 
 from app.access.roles import Role
-from app.answering import Answerer, Run
+from app.answer_run import Run
+from app.answering import Answerer
 from app.schemas.chat import ChatRequest
 from app.services import Services
 from app.spaces import SpaceServices

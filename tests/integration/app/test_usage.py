@@ -14,6 +14,7 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk
 
+from app.answer_store import AnswerStore
 from app.answering import Answerer
 from app.schemas.chat import ChatRequest
 from app.services import Services, open_services
@@ -102,14 +103,13 @@ def answerer(services: Services, *models: ChatModel, timeout_s: float = 30) -> A
     )
     return Answerer(
         services.database,
+        AnswerStore(services.database, embedding_model=lambda: TITAN, store_text=True),
         build_answer_graph(),
         context,
         questions=services.privacy.questions,
         keys=services.privacy.keys,
-        embedding_model=lambda: TITAN,
         top_k=3,
         timeout_s=timeout_s,
-        store_text=True,
     )
 
 

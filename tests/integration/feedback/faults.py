@@ -11,6 +11,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
+from app.answer_store import AnswerStore
 from app.answering import Answerer
 from app.ingestion.queue import delete_document
 from app.schemas.chat import ChatResponse
@@ -130,14 +131,17 @@ class Faults:
         services = self._services
         return Answerer(
             services.database,
+            AnswerStore(
+                services.database,
+                embedding_model=lambda: services.spaces.current.model.name,
+                store_text=True,
+            ),
             services.evaluator._graph,
             replace(self._context, **changes),
             questions=services.privacy.questions,
             keys=services.privacy.keys,
-            embedding_model=lambda: services.spaces.current.model.name,
             top_k=services.settings.top_k,
             timeout_s=services.settings.request_timeout_s,
-            store_text=True,
         )
 
     async def _break_citations(self, answer: ChatResponse, *, consistent: bool) -> None:
