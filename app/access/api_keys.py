@@ -13,9 +13,10 @@ from pydantic import SecretStr
 
 from app.access.brief_cache import BriefCache
 from app.access.identity import Identity, key_subject
+from app.access.named_tenant import check_tenant, named_tenant
 from app.access.roles import Role
 from db.pool import Connection, Database
-from db.repositories import api_keys, tenants
+from db.repositories import api_keys
 from db.repositories.api_keys import ApiKey, NewApiKey, UsableKey
 from rag.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError
 
@@ -107,7 +108,7 @@ class ApiKeys:
             created_by=caller.subject or "anonymous",
             expires_at=wanted.expires_at,
         )
-        owner_id = _tenant_of(caller, tenant_id)
+        owner_id = named_tenant(caller, tenant_id)
         async with self._database.tenant(owner_id) as connection:
             return IssuedKey(await api_keys.add(connection, owner_id, new), secret)
 
@@ -124,10 +125,9 @@ class ApiKeys:
         Raises:
             NotFoundError: There is no such tenant whose keys the caller may see.
         """
-        owner_id = _tenant_of(caller, tenant_id)
+        owner_id = named_tenant(caller, tenant_id)
         async with self._database.tenant(owner_id) as connection:
-            if await tenants.get(connection, owner_id) is None:
-                raise _no_tenant(owner_id)
+            await check_tenant(connection, owner_id)
             return await api_keys.page(connection, owner_id, limit=limit, after=after)
 
     async def rotate(self, caller: Identity, key_id: UUID, *, overlap: timedelta) -> IssuedKey:
@@ -186,18 +186,6 @@ def _opens(key: UsableKey, shown_hash: bytes) -> bool:
     """Whether it is one of the key's hashes, in a time that doesn't say how nearly."""
     is_current = hmac.compare_digest(key.hash, shown_hash)
     return hmac.compare_digest(key.previous_hash or key.hash, shown_hash) or is_current
-
-
-def _tenant_of(caller: Identity, named: UUID | None) -> UUID:
-    if named in (None, caller.tenant_id):
-        return caller.tenant_id
-    if caller.role is not Role.OPERATOR or named is None:
-        raise _no_tenant(named)
-    return named
-
-
-def _no_tenant(tenant_id: UUID | None) -> NotFoundError:
-    return NotFoundError(f"there is no tenant {tenant_id}")
 
 
 def _check_grant(caller: Identity, role: Role) -> None:

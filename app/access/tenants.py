@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from app.access.identity import Identity
+from app.access.named_tenant import no_tenant
 from db.pool import Database
 from db.repositories import api_keys, limits, tenants
 from db.repositories.tenants import TenantRow
-from rag.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
+from rag.errors import ConflictError, InvalidInputError, UnavailableError
 
 DELETE_AGAIN_S = 1.0  # requests by keys that were revoked end meanwhile
 
@@ -72,7 +73,7 @@ class Tenants:
                 await limits.set_own(connection, tenant_id, own_limits)
             found = await tenants.get(connection, tenant_id)
         if found is None:
-            raise _no_tenant(tenant_id)
+            raise no_tenant(tenant_id)
         return found
 
     async def delete(self, caller: Identity, tenant_id: UUID) -> None:
@@ -90,7 +91,7 @@ class Tenants:
             try:
                 async with self._database.system() as connection:
                     if not await tenants.delete(connection, tenant_id):
-                        raise _no_tenant(tenant_id)
+                        raise no_tenant(tenant_id)
             except (
                 UnavailableError
             ):  # what is still being written may hold what we want, and want what we hold
@@ -103,7 +104,3 @@ class Tenants:
 
 def _no_plan(plan: str) -> InvalidInputError:
     return InvalidInputError(f"there is no plan {plan}")
-
-
-def _no_tenant(tenant_id: UUID) -> NotFoundError:
-    return NotFoundError(f"there is no tenant {tenant_id}")

@@ -8,11 +8,12 @@ from datetime import datetime
 from uuid import UUID
 
 from app.access.identity import Identity
+from app.access.named_tenant import check_tenant, named_tenant
 from app.access.roles import Role
 from app.experiments.running import RunningExperiments
 from app.experiments.setups import Setups
 from db.pool import Connection, Database
-from db.repositories import experiments, exposures, shadow_results, tenants
+from db.repositories import experiments, exposures, shadow_results
 from db.repositories.experiments import (
     Experiment,
     ExperimentKind,
@@ -83,7 +84,7 @@ class Experiments:
             ConflictError: The tenant has an experiment of that key.
             NotFoundError: There is no such tenant that the caller may make experiments of.
         """
-        owner_id = _tenant_of(caller, tenant_id)
+        owner_id = named_tenant(caller, tenant_id)
         await self._check(new.kind, new.variants)
         new = replace(new, salt=new.salt or secrets.token_hex(8))
         async with self._database.tenant(owner_id) as connection:
@@ -106,10 +107,9 @@ class Experiments:
         Raises:
             NotFoundError: There is no such tenant whose experiments the caller may see.
         """
-        owner_id = _tenant_of(caller, tenant_id)
+        owner_id = named_tenant(caller, tenant_id)
         async with self._database.tenant(owner_id) as connection:
-            if await tenants.get(connection, owner_id) is None:
-                raise _no_tenant(owner_id)
+            await check_tenant(connection, owner_id)
             return await experiments.page(connection, owner_id, limit=limit, after=after)
 
     async def get(self, caller: Identity, experiment_id: UUID) -> ExperimentResult:
@@ -221,18 +221,6 @@ async def _get(connection: Connection, experiment_id: UUID) -> Experiment:
     if found is None:
         raise _none(experiment_id)
     return found
-
-
-def _tenant_of(caller: Identity, named: UUID | None) -> UUID:
-    if named in (None, caller.tenant_id):
-        return caller.tenant_id
-    if caller.role is not Role.OPERATOR or named is None:
-        raise _no_tenant(named)
-    return named
-
-
-def _no_tenant(tenant_id: UUID | None) -> NotFoundError:
-    return NotFoundError(f"there is no tenant {tenant_id}")
 
 
 def _none(experiment_id: UUID) -> NotFoundError:
