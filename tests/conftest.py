@@ -1,3 +1,6 @@
+import socket
+from collections.abc import Iterator
+
 import pytest
 
 from app.settings import Settings
@@ -28,3 +31,11 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the developer's own reaches a test."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def unused_tcp_port() -> Iterator[int]:
+    """A port that refuses connections. It is held, so that nobody else is given it meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]

@@ -48,6 +48,7 @@ def failing_s3() -> Iterator[FailingS3]:
                 return
             status, headers, body = s3.answer
             self.send_response(status)
+            self.send_header("Connection", "close")  # nobody may use it once more
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()

@@ -263,7 +263,7 @@ def growing(path: Path) -> Iterator[None]:
 
 
 async def test_a_file_that_keeps_changing_is_not_taken(folder: Path, tmp_path: Path) -> None:
-    path = write(folder / "log.txt", bytes(5_000_000))
+    path = write(folder / "log.txt", bytes(40_000_000))
     with growing(path), pytest.raises(ConflictError, match="being changed"):
         await source(folder, max_bytes=10**10).fetch(Entry("log.txt", "1"), tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
