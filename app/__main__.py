@@ -1,7 +1,9 @@
 """`python -m app`: serve, and say how to ask the first question."""
 
+import asyncio
 import gc
 import json
+import math
 import os
 import signal
 import socket
@@ -10,30 +12,52 @@ from contextlib import suppress
 
 import uvicorn
 
-from app.access.binding import check_binding
 from app.factory import create_app
 from app.request_reading import limited_protocol
 from app.sample import QUESTION
 from app.security_headers import DOCS, shows_documentation
+from app.service_settings import ServiceSettings
 from app.settings import Settings
+from app.shutdown import Shutdown
 from observability.logs import configure_logs, toggle_debug
 from rag.errors import GroundworkError
+from rag.models.local import LocalModels
 
-SHUTDOWN_S = 10  # then answers that are still being written are cut off
+LAST_S = 5  # for saying why, to those whose answers were cut off
+LOOK_S = 0.05  # for a second signal
 
 
 class Server(uvicorn.Server):
-    """Says that it is ready once it listens: a service with a command to try."""
+    """Says that it is ready once it listens; at its end, lets go in the order of `app.shutdown`."""
 
-    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+    def __init__(self, config: uvicorn.Config, settings: Settings, shutdown: Shutdown) -> None:
         super().__init__(config)
         self._settings = settings
+        self._shutdown = shutdown
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             settle_heap()
             print(_welcome(self._address(), self._settings), flush=True)  # noqa: T201 - meant for a person
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._shutdown.begun.set()
+        await self._pause()
+        grace = asyncio.get_running_loop().call_later(self._settings.shutdown_grace_s, self._shutdown.cut_off)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            grace.cancel()
+
+    async def _pause(self) -> None:
+        """Until the load balancer has noticed; a worker has none, and a second signal can't wait."""
+        if self._settings.role == "worker":
+            return
+        for _ in range(math.ceil(self._settings.shutdown_pause_s / LOOK_S)):
+            if self.force_exit:
+                return
+            await asyncio.sleep(LOOK_S)
 
     def _address(self) -> str:
         host, port = self.servers[0].sockets[0].getsockname()[:2]
@@ -71,14 +95,29 @@ def _say_level(level: str) -> None:
 
 def main() -> int:
     try:
-        settings = Settings()
-        check_binding(settings)
-    except (ValueError, GroundworkError) as exc:
+        settings = ServiceSettings()
+    except GroundworkError as exc:
         print(f"Groundwork cannot start: {exc}", file=sys.stderr)  # noqa: T201
         return 2
     configure_logs(level=settings.log_level, log_format=settings.log_format)
+    server = make_server(settings)
+    signal.signal(signal.SIGHUP, server.handle_exit)  # a closed terminal must not leave a database behind
+    signal.signal(signal.SIGUSR1, lambda *_: _say_level(toggle_debug(settings.log_level)))
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has shut down
+        server.run()
+    return 0 if server.started else 3
+
+
+def make_server(settings: Settings, *, local: LocalModels | None = None) -> Server:
+    """The service and what it listens with. Nothing happens before it runs.
+
+    Args:
+        settings: What it serves, and where.
+        local: Models that are loaded already.
+    """
+    shutdown = Shutdown()
     config = uvicorn.Config(
-        create_app(settings),
+        create_app(settings, local=local, shutdown=shutdown),
         host=settings.host,
         port=settings.port,
         http=limited_protocol(settings.request_read_timeout_s),
@@ -86,14 +125,10 @@ def main() -> int:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_S,
+        timeout_keep_alive=settings.keep_alive_s,
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_grace_s) + LAST_S,
     )
-    server = Server(config, settings)
-    signal.signal(signal.SIGHUP, server.handle_exit)  # a closed terminal must not leave a database behind
-    signal.signal(signal.SIGUSR1, lambda *_: _say_level(toggle_debug(settings.log_level)))
-    with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has shut down
-        server.run()
-    return 0 if server.started else 3
+    return Server(config, settings, shutdown)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from db.addresses import DatabaseLogins
 from db.bootstrap import embedded_database
 from db.migrate import is_current
 from db.pool import open_database
+from db.replica import ReplicaState, open_replicated_database
 from db.repositories import spaces
 from rag.aws.clients import aws_client
 from rag.errors import GroundworkError, InvalidInputError
@@ -27,6 +28,7 @@ from rag.models.resilience.faults import FaultKind, classify, describe
 
 CHECK_S = 20.0  # for one check; a model that takes longer is of no use to anybody who waits
 AWS_MODELS = "bedrock:"
+REPLICA = "read replica"
 
 
 class State(StrEnum):
@@ -78,6 +80,8 @@ def _checks(settings: Settings, models: Models) -> Iterator[Check]:
     if _uses_aws(settings):
         yield Check("AWS credentials", _identity)
     yield Check("database", lambda: _check_database(settings))
+    if settings.database_read_url or settings.db_read_host:
+        yield Check(REPLICA, lambda: _check_replica(settings))
     for name in map(str.strip, settings.chat_model.split(",")):
         yield Check(f"chat model {name}", lambda name=name: _check_chat(models, name))  # type: ignore[misc]
     yield Check(
@@ -164,6 +168,20 @@ async def _check_database(settings: Settings) -> str | Finding:
             "database", State.WARNING, f"it is indexed by {active.model}, not EMBEDDING_MODEL: {advice}"
         )
     return f"reachable as owner, app and system, indexed by {active.model}"
+
+
+async def _check_replica(settings: Settings) -> str | Finding:
+    async with (
+        _database(settings) as logins,
+        open_replicated_database(
+            logins, app_connections=1, max_lag_s=settings.database_read_max_lag_s
+        ) as database,
+    ):
+        use = database.replica()
+    if use is None or use.state != ReplicaState.FRESH:
+        state = use.state if use else "not named"
+        return Finding(REPLICA, State.WARNING, f"it is {state}, so searches go to the primary")
+    return f"{use.lag_s:.1f} s behind"
 
 
 async def _check_chat(models: Models, name: str) -> str:

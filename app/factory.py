@@ -44,6 +44,7 @@ from app.security_headers import (
 )
 from app.services import open_services
 from app.settings import Settings
+from app.shutdown import Shutdown
 from app.telemetry.middleware import TelemetryMiddleware
 from observability.logs import configure_logs
 from rag.models.local import LocalModels
@@ -80,12 +81,18 @@ class Groundwork(FastAPI):
         return document
 
 
-def create_app(settings: Settings | None = None, *, local: LocalModels | None = None) -> Groundwork:
+def create_app(
+    settings: Settings | None = None,
+    *,
+    local: LocalModels | None = None,
+    shutdown: Shutdown | None = None,
+) -> Groundwork:
     """The HTTP service. Opening its lifespan starts all that `settings` name; nothing happens before.
 
     Args:
         settings: Read from the environment unless given.
         local: Models that are loaded already, to be shared with other services of this process.
+        shutdown: How far the end of the process is, where its server tells.
     """
     chosen = settings or Settings()
 
@@ -93,7 +100,7 @@ def create_app(settings: Settings | None = None, *, local: LocalModels | None = 
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         if not structlog.is_configured():  # started by another server than `python -m app`
             configure_logs(level=chosen.log_level, log_format=chosen.log_format)
-        async with open_services(chosen, local=local) as services:
+        async with open_services(chosen, local=local, shutdown=shutdown) as services:
             if chosen.sample_documents:
                 await ingest_sample(services)
             yield {"services": services}

@@ -49,6 +49,7 @@ class LiveSettings:
             owner=self._follow(logins.owner, lambda now: now.owner),
             app=self._follow(logins.app, lambda now: now.app),
             system=self._follow(logins.system, lambda now: now.system),
+            read=self._follow(logins.read, lambda now: now.read) if logins.read else None,
         )
 
     async def renew(self) -> None:
@@ -83,10 +84,11 @@ class LiveSettings:
             self._current = settings
             log.info("secrets_refreshed", settings=changed)
 
-    def _follow(self, login: Login, choose: Callable[[DatabaseLogins], Login]) -> Login:
+    def _follow(self, login: Login, choose: Callable[[DatabaseLogins], Login | None]) -> Login:
         def newest_url() -> str:
             logins = self._current.database_logins()
-            return choose(logins).url if logins else login.url
+            newest = choose(logins) if logins else None
+            return newest.url if newest else login.url
 
         return replace(login, renewal=Renewal(newest_url, self.renew))
 

@@ -42,6 +42,7 @@ from app.privacy.parts import Privacy
 from app.retention import Retention
 from app.secrets import LiveSettings, refreshing
 from app.settings import Settings
+from app.shutdown import Shutdown
 from app.spaces import Spaces, following
 from app.telemetry.gauges import Gauges, watching
 from app.telemetry.parts import Telemetry, open_telemetry
@@ -54,6 +55,7 @@ from db.migrate import migrate
 from db.notifications import listen
 from db.pool import Database, open_database
 from db.reindex import reindex_words
+from db.replica import open_replicated_database
 from db.repositories import tenants
 from db.repositories.jobs import CHANNEL
 from feedback.collect import FeedbackCollector
@@ -83,6 +85,7 @@ class Services:
     """All that routes and scripts work with. `default_identity` is who asks while nobody logs in."""
 
     settings: Settings
+    shutdown: Shutdown
     telemetry: Telemetry
     gauges: Gauges
     logins: DatabaseLogins
@@ -118,18 +121,22 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, *, local: LocalModels | None = None) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, *, local: LocalModels | None = None, shutdown: Shutdown | None = None
+) -> AsyncIterator[Services]:
     """Start everything that `settings` name; stop it again, even when a later part fails to start.
 
     Args:
         settings: What to start.
         local: Models that are loaded already, to be shared with other services of this process.
+        shutdown: Tells when the process begins to end, before this is closed.
 
     Raises:
         UnavailableError: The database can't be started, reached or migrated.
         InvalidInputError: A setting names a model that doesn't exist.
         ModelError: A model can't be loaded or doesn't answer.
     """
+    shutdown = shutdown or Shutdown()
     async with AsyncExitStack() as stack:
         telemetry = stack.enter_context(open_telemetry(settings))
         models = Models(model_options(settings), local)
@@ -145,7 +152,11 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
         if settings.migrate_on_start:
             await prepare_schema(logins, embedding)
         database = await stack.enter_async_context(
-            open_database(logins, app_connections=settings.db_connections)
+            open_replicated_database(
+                logins,
+                app_connections=settings.db_connections,
+                max_lag_s=settings.database_read_max_lag_s,
+            )
         )
         gauges = Gauges(telemetry.metrics, database, models.guards)
         await stack.enter_async_context(watching(gauges, telemetry, settings))
@@ -201,7 +212,9 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
                 EVALUATE: EvaluationHandler(database, artifacts, evaluator, judges, telemetry.metrics),
                 EXPORT_FEEDBACK: FeedbackExportHandler(exporter),
             }
-            await stack.enter_async_context(_working(settings, database, logins, handlers, telemetry))
+            await stack.enter_async_context(
+                _working(settings, database, logins, handlers, telemetry, stop=shutdown.begun)
+            )
             await stack.enter_async_context(following_bucket(settings, queue, identity.writer()))
         watch = OnlineQuality(
             database,
@@ -212,6 +225,7 @@ async def open_services(settings: Settings, *, local: LocalModels | None = None)
         await stack.enter_async_context(watch.running())
         yield Services(
             settings=settings,
+            shutdown=shutdown,
             telemetry=telemetry,
             gauges=gauges,
             logins=logins,
@@ -306,6 +320,8 @@ async def _working(
     logins: DatabaseLogins,
     handlers: Mapping[str, Handler],
     telemetry: Telemetry,
+    *,
+    stop: asyncio.Event,
 ) -> AsyncIterator[None]:
     async with listen(logins.system, CHANNEL) as wake:
         worker = Worker(
@@ -317,7 +333,7 @@ async def _working(
             lease=timedelta(seconds=settings.job_lease_s),
             telemetry=telemetry,
         )
-        async with running(worker):
+        async with running(worker, stop=stop):
             yield
 
 

@@ -1,8 +1,8 @@
 """Every setting, read once. `.env.example` documents each; a test holds the two together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.setting_problems import RULES, Rule, SettingProblem, raise_for, validated
 from db.addresses import DEFAULT_DATABASE, DatabaseLogins, postgres_url, url_of_secret
 from rag.aws.secrets import SecretReader, is_reference
 from rag.chunking import ChunkStrategy
@@ -26,6 +27,7 @@ LONGEST = 36_500  # days
 # None is for ever; written as a word, because an empty value stands for the default.
 OR_FOREVER = BeforeValidator(lambda value: None if value == "forever" else value)
 
+URL_STARTS = ("postgresql://", "postgres://")
 # Whole origins: no path, no pattern, and not `null`, which every sandboxed page is.
 _ORIGIN = r"https?://[^\s,/*?#@]+"
 ORIGINS = rf"^{_ORIGIN}(,\s*{_ORIGIN})*$"
@@ -38,9 +40,9 @@ class Settings(BaseSettings):
     and `app.secrets.LiveSettings` says what it stands for later.
 
     Raises:
-        ValidationError: A value is not one that its setting can have.
-        InvalidInputError: A reference names nothing that can be read, or nothing that its setting can use.
-        UnavailableError: AWS can't be reached.
+        SettingsError: With all that is wrong: values that their settings can't have, references that name
+            nothing that can be read or used, settings that are missing or don't fit together.
+        UnavailableError: Nothing is wrong, but AWS can't be reached.
     """
 
     model_config = SettingsConfigDict(
@@ -55,6 +57,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     role: Literal["api", "worker", "all"] = "all"
+    keep_alive_s: Annotated[int, Field(ge=1, le=3600)] = 130
+    shutdown_pause_s: Annotated[float, Field(ge=0, le=300)] = 0.0
+    shutdown_grace_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
     worker_slots: Annotated[int, Field(ge=1, le=64)] = 2
     job_lease_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
     auth_mode: Annotated[str, Field(pattern=r"^(none|api_key|oidc|api_key,oidc|oidc,api_key)$")] | None = None
@@ -105,12 +110,16 @@ class Settings(BaseSettings):
     db_user: str = "groundwork"
     db_password: SecretStr | None = None
     db_secret: SecretStr | None = None
+    database_read_url: SecretStr | None = None
+    db_read_host: str | None = None
+    database_read_max_lag_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
     secrets_refresh_s: Annotated[float, Field(ge=1, le=86400)] = 300.0
     db_connections: Annotated[int, Field(ge=1, le=200)] = 10
 
     chat_model: str = "local:extractive"
     embedding_model: str = "local:all-MiniLM-L6-v2"
     rerank_model: str = "none"
+    model_registry: str | None = None
     judge_model: str | None = None
     judge_criteria: Path | None = None
     judge_repetitions: Annotated[int, Field(ge=1, le=9)] = 1
@@ -176,6 +185,7 @@ class Settings(BaseSettings):
     feedback_export_max: Annotated[int, Field(ge=1, le=10_000)] = 50
     feedback_export_days: Annotated[int, Field(ge=1, le=LONGEST)] = 7
 
+    rules: ClassVar[tuple[Rule, ...]] = RULES
     _references: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @property
@@ -190,73 +200,23 @@ class Settings(BaseSettings):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _follow_references(cls, given: dict[str, Any], validate: ModelWrapValidatorHandler[Self]) -> Self:
+    def _tell_all_problems(cls, given: dict[str, Any], validate: ModelWrapValidatorHandler[Self]) -> Self:
         references = {
             name.upper(): text
             for name, value in given.items()
             if name in cls.model_fields and is_reference(text := _text(value).strip())
         }
         read = SecretReader().read(references)
-        for error in read.errors.values():
-            raise error
-        settings = validate(given | {name.lower(): value for name, value in read.values.items()})
+        values = {name.lower(): value for name, value in read.values.items()}
+        readable = {name: value for name, value in given.items() if name.upper() not in read.errors}
+        settings, problems = validated(readable | values, validate)
         settings._references = references  # noqa: SLF001 - of our own, which can't be given
-        settings.database_logins()  # raises if a secret makes no sense
+        unknown = {name.lower() for name in (*read.errors, *(problem.setting for problem in problems))}
+        for rule in cls.rules:
+            if not rule.involved & unknown:
+                problems += rule.find(settings)
+        raise_for(read.errors, problems)
         return settings
-
-    @model_validator(mode="after")
-    def _other_origins_need_authentication(self) -> Self:
-        if self.cors_origins and self.auth_mode is None:
-            raise ValueError("CORS_ORIGINS needs AUTH_MODE: without it, no page of another origin may call")
-        return self
-
-    @model_validator(mode="after")
-    def _overlap_is_smaller(self) -> Self:
-        if self.chunk_overlap_tokens * 2 > self.chunk_tokens:
-            raise ValueError("CHUNK_OVERLAP_TOKENS must be at most half of CHUNK_TOKENS")
-        return self
-
-    @model_validator(mode="after")
-    def _authentication_is_complete(self) -> Self:
-        if "api_key" in self.auth_modes and self.api_key_pepper is None:
-            raise ValueError("AUTH_MODE=api_key needs API_KEY_PEPPER")
-        if "oidc" in self.auth_modes and not (
-            self.oidc_issuer and (self.oidc_audience or self.oidc_client_ids)
-        ):
-            raise ValueError("AUTH_MODE=oidc needs OIDC_ISSUER, and OIDC_AUDIENCE or OIDC_CLIENT_IDS")
-        return self
-
-    @model_validator(mode="after")
-    def _langsmith_has_a_key(self) -> Self:
-        if self.langsmith_tracing and self.langsmith_api_key is None:
-            raise ValueError("LANGSMITH_TRACING needs LANGSMITH_API_KEY")
-        return self
-
-    @model_validator(mode="after")
-    def _encryption_has_a_key(self) -> Self:
-        if self.field_encryption == "local" and self.field_encryption_key is None:
-            raise ValueError("FIELD_ENCRYPTION=local needs FIELD_ENCRYPTION_KEY")
-        if self.field_encryption == "kms" and self.field_encryption_kms_key is None:
-            raise ValueError("FIELD_ENCRYPTION=kms needs FIELD_ENCRYPTION_KMS_KEY")
-        return self
-
-    @model_validator(mode="after")
-    def _events_are_of_a_bucket(self) -> Self:
-        if self.events_queue_url and not self.documents_bucket:
-            raise ValueError("EVENTS_QUEUE_URL needs DOCUMENTS_BUCKET, whose events it brings")
-        return self
-
-    @model_validator(mode="after")
-    def _feedback_export_has_room(self) -> Self:
-        if self.feedback_export_min > self.feedback_export_max:
-            raise ValueError("FEEDBACK_EXPORT_MIN must be at most FEEDBACK_EXPORT_MAX")
-        return self
-
-    @model_validator(mode="after")
-    def _docling_has_an_address(self) -> Self:
-        if self.parser == "docling" and self.docling_url is None:
-            raise ValueError("PARSER=docling needs DOCLING_URL")
-        return self
 
     def database_logins(self) -> DatabaseLogins | None:
         """The configured database; None stands for the embedded one.
@@ -268,18 +228,45 @@ class Settings(BaseSettings):
         if owner is None:
             return None
         return DatabaseLogins.from_urls(
-            owner, app=self._url("app_database_url"), system=self._url("system_database_url")
+            owner,
+            app=self._url("app_database_url"),
+            system=self._url("system_database_url"),
+            read=self._read_url(),
         )
 
-    def _url(self, name: str) -> str | None:
+    def login_problems(self) -> Iterator[SettingProblem]:
+        """Of the logins, each by itself."""
+        owner = "database_url" if self.database_url else "db_secret"
+        for name in (owner, "app_database_url", "system_database_url", "db_read_host"):
+            try:
+                _ = self._read_url() if name == "db_read_host" else self._url(name)
+            except InvalidInputError as exc:
+                setting, _, advice = str(exc).partition(" ")
+                yield SettingProblem(setting, advice)
+
+    def _read_url(self) -> str | None:
+        """The standby's: its own, or that of the app's login at DB_READ_HOST."""
+        host = self.db_read_host
+        if self.database_read_url:
+            return self._url("database_read_url", host=host)
+        if host is None:
+            return None
+        for name in ("app_database_url", "database_url", "db_secret"):
+            if url := _text(getattr(self, name)):
+                if url.startswith(URL_STARTS):
+                    raise InvalidInputError(f"{name.upper()} is a URL: beside it, set DATABASE_READ_URL")
+                return self._url(name, host=host)
+        return self._url_of_parts(host=host)
+
+    def _url(self, name: str, *, host: str | None = None) -> str | None:
         url = _text(getattr(self, name))
-        if not url or url.startswith(("postgresql://", "postgres://")):
+        if not url or url.startswith(URL_STARTS):
             return url or None
         given = self.model_fields_set
         try:
             return url_of_secret(
                 url,
-                host=self.db_host,
+                host=host or self.db_host,
                 port=self.db_port if "db_port" in given else None,
                 database=self.db_name if "db_name" in given else None,
             )
@@ -288,11 +275,12 @@ class Settings(BaseSettings):
             what = f"{name.upper()} ({reference})" if reference else name.upper()
             raise InvalidInputError(f"{what} {exc}") from None
 
-    def _url_of_parts(self) -> str | None:
-        if self.db_host is None:
+    def _url_of_parts(self, *, host: str | None = None) -> str | None:
+        host = host or self.db_host
+        if host is None:
             return None
         return postgres_url(
-            host=self.db_host,
+            host=host,
             port=self.db_port,
             database=self.db_name,
             user=self.db_user,

@@ -11,6 +11,7 @@ from app.answer_run import Run
 from app.answering import Answerer
 from app.problems import DETAIL_OF, classify
 from app.schemas.chat import CitationOut, RetrievedDocument
+from app.shutdown import Shutdown
 from graph.events import AnswerEvent, Released, SourcesChosen
 from rag.errors import GroundworkError
 
@@ -47,8 +48,11 @@ class StreamError(BaseModel):
     partial: bool
 
 
-async def stream_answer(answerer: Answerer, run: Run) -> AsyncGenerator[bytes, None]:
-    """Events of one answer; ends the work on it when the client goes."""
+async def stream_answer(
+    answerer: Answerer, run: Run, shutdown: Shutdown | None = None
+) -> AsyncGenerator[bytes, None]:
+    """Events of one answer; ends the work on it when the client goes, or when the process has to end."""
+    shutdown = shutdown or Shutdown()
     queue: asyncio.Queue[bytes | None] = asyncio.Queue()
 
     async def emit(event: AnswerEvent) -> None:
@@ -57,7 +61,9 @@ async def stream_answer(answerer: Answerer, run: Run) -> AsyncGenerator[bytes, N
 
     async def work() -> None:
         try:
-            queue.put_nowait(_event("done", await answerer.answer(run, emit)))
+            async with shutdown.limit():
+                done = await answerer.answer(run, emit)
+            queue.put_nowait(_event("done", done))
         except (GroundworkError, TimeoutError) as exc:
             queue.put_nowait(_failure(run, exc))
         except Exception as exc:  # the task's boundary: the client learns that it failed

@@ -260,11 +260,21 @@ def backoff(attempts: int) -> timedelta:
 
 
 @asynccontextmanager
-async def running(worker: Worker) -> AsyncIterator[None]:
-    """Let the worker work beside what else the process does; at the end it gives back what it holds."""
-    task = asyncio.create_task(worker.run())
+async def running(worker: Worker, *, stop: asyncio.Event | None = None) -> AsyncIterator[None]:
+    """Let the worker work beside what else the process does.
+
+    At the end, or once `stop` is set, it gives back what it holds.
+    """
+    work = asyncio.create_task(worker.run())
+    stopping = asyncio.create_task(_cancel_at(work, stop or asyncio.Event()))
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in (work, stopping):
+            task.cancel()
+        await asyncio.gather(work, stopping, return_exceptions=True)
+
+
+async def _cancel_at(work: "asyncio.Task[None]", stop: asyncio.Event) -> None:
+    await stop.wait()
+    work.cancel()

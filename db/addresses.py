@@ -50,19 +50,29 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseLogins:
-    """`owner` migrates and builds indexes, `app` serves requests, `system` does the work across tenants."""
+    """`owner` migrates and builds indexes, `app` serves requests, `system` does the work across tenants.
+
+    `read` does what `app` does at a standby; None where there is none.
+    """
 
     owner: Login
     app: Login
     system: Login
+    read: Login | None = None
 
     @classmethod
-    def from_urls(cls, owner: str, *, app: str | None = None, system: str | None = None) -> "DatabaseLogins":
-        """Logins from URLs. Without one of its own, a role is taken on by the owner's login."""
+    def from_urls(
+        cls, owner: str, *, app: str | None = None, system: str | None = None, read: str | None = None
+    ) -> "DatabaseLogins":
+        """Logins from URLs. Without one of its own, a role is taken on by the owner's login.
+
+        Whoever logs in to a standby takes on the role `app`: a superuser would see every tenant's rows.
+        """
         return cls(
             owner=Login(owner),
             app=Login(app) if app else Login(owner, role=APP_ROLE),
             system=Login(system) if system else Login(owner, role=SYSTEM_ROLE),
+            read=Login(read, role=APP_ROLE) if read else None,
         )
 
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -19,6 +19,8 @@ from rag.errors import NotFoundError, UnavailableError
 
 # A string: asyncpg's classes take type arguments in their stubs only.
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+T = TypeVar("T")
 
 SET_TENANT = "SELECT set_config('app.tenant_id', $1, true)"
 IS_THERE = "SELECT EXISTS (SELECT FROM tenants WHERE id = $1)"
@@ -52,6 +54,7 @@ UNREACHABLE = (
 )
 CONNECT_TIMEOUT = 10.0  # seconds; a healthy server answers in milliseconds
 STATEMENT_TIMEOUT = 60.0  # seconds; the longest statement is the switch of a large document
+SYSTEM_CONNECTIONS = 4  # who asks, and the queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,26 @@ class PoolUse:
     in_use: int
     idle: int
     limit: int
+
+    @classmethod
+    def of(cls, name: str, pool: "asyncpg.Pool[asyncpg.Record]") -> Self:
+        idle = pool.get_idle_size()
+        return cls(name, pool.get_size() - idle, idle, pool.get_max_size())
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaUse:
+    """How a standby is used.
+
+    Attributes:
+        state: Whether it is read: "fresh", or why it is not.
+        lag_s: How many seconds it was behind when it was last reached.
+        reads: Searches so far, by where they were made: "replica", "primary".
+    """
+
+    state: str
+    lag_s: float
+    reads: Mapping[str, int]
 
 
 class Database:
@@ -95,6 +118,17 @@ class Database:
         async with _translated(), self._system.acquire() as connection, connection.transaction():
             yield connection
 
+    async def read(self, tenant_id: UUID, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do what only reads documents in a transaction that sees one tenant's rows; may be done twice.
+
+        A database with a standby does it there if nothing that it reads is older there than here.
+
+        Raises:
+            UnavailableError: The database can't be reached.
+        """
+        async with self.tenant(tenant_id) as connection:
+            return await work(connection)
+
     async def call(self, statement: str, *arguments: object) -> "list[asyncpg.Record]":
         """The rows of a statement that is a transaction of its own: one round trip as `app`.
 
@@ -114,19 +148,24 @@ class Database:
 
     def pools(self) -> list[PoolUse]:
         """How much of each pool is in use now."""
-        found = []
-        for name, pool in (("app", self._app), ("system", self._system)):
-            idle = pool.get_idle_size()
-            found.append(PoolUse(name, pool.get_size() - idle, idle, pool.get_max_size()))
-        return found
+        return [PoolUse.of("app", self._app), PoolUse.of("system", self._system)]
+
+    def replica(self) -> ReplicaUse | None:
+        """How the standby is used; None where there is none."""
+        return None
 
     async def ping(self) -> None:
-        """Ask for one row as `app`.
+        """Ask for one row as `app`; as `system` while all of the app's connections are lent.
+
+        Whoever has much to do would else wait behind it, be taken for dead, and leave it to others who then
+        have too much.
 
         Raises:
             UnavailableError: The database can't be reached.
         """
-        async with _translated(), self._app.acquire() as connection:
+        use = PoolUse.of("app", self._app)
+        pool = self._system if use.in_use == use.limit else self._app
+        async with _translated(), pool.acquire() as connection:
             await connection.fetchval("SELECT 1")
 
 
@@ -195,17 +234,24 @@ async def open_database(logins: DatabaseLogins, *, app_connections: int = 10) ->
         UnavailableError: The server can't be reached or refuses the login.
     """
     async with AsyncExitStack() as stack:
-        app = await _open_pool(logins.app, stack, size=app_connections)
-        system = await _open_pool(logins.system, stack, size=4)  # who asks, and the queue
+        app = await open_pool(logins.app, stack, size=app_connections)
+        system = await open_pool(logins.system, stack, size=SYSTEM_CONNECTIONS)
         yield Database(app, system)
 
 
-async def _open_pool(login: Login, stack: AsyncExitStack, *, size: int) -> "asyncpg.Pool[asyncpg.Record]":
+async def open_pool(
+    login: Login, stack: AsyncExitStack, *, size: int, idle: int = 1
+) -> "asyncpg.Pool[asyncpg.Record]":
+    """A pool of at least `idle` connections; none means that nobody need be there yet.
+
+    Raises:
+        UnavailableError: The server can't be reached or refuses the login.
+    """
     settings = SESSION_SETTINGS | ({"role": login.role} if login.role else {})
     try:
         pool = await asyncpg.create_pool(
             connect=partial(_log_in, login),
-            min_size=1,
+            min_size=idle,
             max_size=size,
             timeout=CONNECT_TIMEOUT,
             command_timeout=STATEMENT_TIMEOUT,

@@ -42,17 +42,22 @@ class PostgresChunkSearch:
         self._space = space
 
     async def search(self, scope: SearchScope, query: SearchQuery) -> Findings:
-        async with self._database.tenant(scope.tenant_id) as connection:
+        async def work(connection: Connection) -> Findings:
             return await search.search(
                 connection, scope, query, space_id=self._space.id, dimensions=self._space.dimensions
             )
 
+        return await self._database.read(scope.tenant_id, work)
+
     async def find_pool(self, scope: SearchScope, query: SearchQuery) -> CandidatePool:
         """What a search by both legs, without a filter, chooses among."""
-        async with self._database.tenant(scope.tenant_id) as connection:
+
+        async def work(connection: Connection) -> CandidatePool:
             return await candidates.find_pool(
                 connection, scope, query, space_id=self._space.id, dimensions=self._space.dimensions
             )
+
+        return await self._database.read(scope.tenant_id, work)
 
 
 class PostgresSourceStore:

@@ -105,6 +105,8 @@ def _cloudwatch_queries(drawn: Metric | Ratio) -> Iterator[Mapping[str, Any]]:
         one = _search(drawn.metric, "Sum", f'"{drawn.label}"="{drawn.value}"')
         whole = _search(drawn.metric, "Sum")
         yield {"expression": f"SUM({one})/SUM({whole})", "label": drawn.value}
+    elif drawn.is_share:
+        yield {"expression": _search(drawn, "Average"), "label": _legend(drawn, "share")}
     elif drawn.kind is Kind.HISTOGRAM:
         for percentile in PERCENTILES:
             label = f"p{percentile}"
@@ -159,7 +161,12 @@ def _prometheus_queries(drawn: Metric | Ratio) -> Iterator[tuple[str, str]]:
         return
     labels = ", ".join(drawn.label_names)
     legend = " ".join(f"{{{{{label}}}}}" for label in drawn.label_names)
-    if drawn.kind is Kind.HISTOGRAM:
+    if drawn.is_share:
+        yield (
+            f"sum(increase({drawn.full_name}_sum[1h])) / sum(increase({drawn.full_name}_count[1h]))",
+            legend or "share",
+        )
+    elif drawn.kind is Kind.HISTOGRAM:
         of = ", ".join(filter(None, ["le", labels]))
         for percentile in PERCENTILES:
             rate = f"sum by ({of}) (rate({drawn.full_name}_bucket[5m]))"

@@ -90,6 +90,11 @@ class Metric:
         return tuple(bound * scale for bound in self.buckets)
 
     @property
+    def is_share(self) -> bool:
+        """Whether its values are 0 or 1, so that their mean says most."""
+        return self.buckets == (0.0, 1.0)
+
+    @property
     def label_names(self) -> tuple[str, ...]:
         return tuple(label.name for label in self.labels)
 
@@ -297,7 +302,22 @@ POOL_CONNECTIONS = Metric(
     Unit.COUNT,
     Panel.PROCESS,
     "Connections of the database pools.",
-    (Label("pool", ("app", "system")), Label("state", ("in_use", "idle", "limit"))),
+    (Label("pool", ("app", "system", "read")), Label("state", ("in_use", "idle", "limit"))),
+)
+REPLICA_LAG = Metric(
+    "replica_lag_seconds",
+    Kind.GAUGE,
+    Unit.SECONDS,
+    Panel.PROCESS,
+    "How far the database's read replica was behind when it was last reached.",
+)
+REPLICA_READS = Metric(
+    "replica_reads_total",
+    Kind.COUNTER,
+    Unit.COUNT,
+    Panel.PROCESS,
+    "Searches of a service with a read replica, by where they were made.",
+    (Label("server", ("replica", "primary")),),
 )
 SPANS_LOST = Metric(
     "spans_lost_total",
@@ -313,5 +333,5 @@ METRICS = (
     RETRIEVAL_SCORE, CACHE_LOOKUPS,
     MODEL_CALLS, MODEL_TOKENS, MODEL_COST, MODEL_EVENTS, BREAKER_STATE, JOBS, JOB_DURATION, INGESTED_CHUNKS,
     QUEUE_JOBS, QUEUE_AGE, FEEDBACK, EVALUATION_SCORE, EVALUATION_RUNS, LOW_GROUNDEDNESS, POOL_CONNECTIONS,
-    SPANS_LOST,
+    REPLICA_LAG, REPLICA_READS, SPANS_LOST,
 )  # fmt: skip

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from app.schemas.chat import ChatRequest, ChatResponse
 from app.services import open_services
+from app.setting_problems import SettingsError
 from app.settings import Settings
 from graph.events import AnswerEvent, Released
 from observability.logs import configure_logs
@@ -47,7 +48,7 @@ def main() -> int:
         return 2
     except (GroundworkError, TimeoutError) as exc:
         print(f"Cannot answer: {exc}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(exc, SettingsError) else 1
     print_sources(response)
     return 0
 

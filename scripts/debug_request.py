@@ -10,6 +10,7 @@ from app.access.identity import Identity
 from app.audit import script_identity
 from app.schemas.traces import Candidate, TraceOut
 from app.services import Services
+from app.setting_problems import SettingsError
 from db.repositories import tenants
 from rag.errors import GroundworkError, NotFoundError
 from scripts.ingest_commands import services_for
@@ -87,7 +88,7 @@ def main() -> int:
         story = asyncio.run(explain(arguments))
     except GroundworkError as exc:
         print(f"Cannot explain: {exc}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(exc, SettingsError) else 1
     print(story.model_dump_json(indent=2) if arguments.json else "\n".join(lines(story)))
     return 0
 

@@ -18,6 +18,7 @@ from app.audit import script_identity
 from app.schemas.keys import NewKeyRequest, RotateRequest
 from app.schemas.tenants import NewTenantRequest
 from app.services import Services
+from app.setting_problems import SettingsError
 from db.repositories import tenants
 from db.repositories.api_keys import ApiKey
 from rag.errors import GroundworkError, InvalidInputError
@@ -136,7 +137,7 @@ def main() -> int:
             print(line)
     except (GroundworkError, ValidationError) as exc:
         print(f"Cannot do that: {exc}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(exc, SettingsError) else 1
     return 0
 
 

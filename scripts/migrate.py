@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 from app.secrets import LiveSettings
 from app.services import prepare_schema
+from app.setting_problems import SettingsError
 from app.settings import Settings
 from db.bootstrap import embedded_database
 from observability.logs import configure_logs
@@ -28,7 +29,7 @@ def main() -> int:
         asyncio.run(run(settings))
     except GroundworkError as exc:
         print(f"Cannot migrate: {exc}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(exc, SettingsError) else 1
     print("The database is at the newest version.")
     return 0
 

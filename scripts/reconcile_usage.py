@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from app.secrets import LiveSettings
+from app.setting_problems import SettingsError
 from app.settings import Settings
 from db.bootstrap import embedded_database
 from db.pool import Database, open_database
@@ -116,7 +117,7 @@ def main() -> int:
         outcome = asyncio.run(run(Settings(), arguments))
     except (ValueError, GroundworkError) as exc:
         print(f"Cannot reconcile: {exc}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(exc, SettingsError) else 1
     print(*outcome.differences, outcome, sep="\n")
     return int(bool(outcome.differences))
 

@@ -49,9 +49,12 @@ async def chat(
     run = await services.answerer.begin(identity, body, request_id=request_id)
     variant = {VARIANT_HEADER: run.variant} if run.variant else {}
     if body.stream:
-        return EventSourceResponse(stream_answer(services.answerer, run), headers={**HEADERS, **variant})
+        return EventSourceResponse(
+            stream_answer(services.answerer, run, services.shutdown), headers={**HEADERS, **variant}
+        )
     response.headers.update(variant)
-    return await _unless_gone(request, services.answerer.answer(run))
+    async with services.shutdown.limit():
+        return await _unless_gone(request, services.answerer.answer(run))
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, ChatResponse]) -> ChatResponse | Response:

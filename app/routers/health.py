@@ -25,6 +25,9 @@ async def ready(services: ServicesDep, response: Response) -> Health:
 
     `degraded`: the keys of stored texts can't be had, so that searches are answered and chats are not.
     """
+    if services.shutdown.begun.is_set():
+        response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+        return Health(status="unavailable", checks={"process": "stopping"})
     try:
         await asyncio.wait_for(services.database.ping(), CHECK_TIMEOUT_S)
     except (UnavailableError, TimeoutError):

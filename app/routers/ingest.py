@@ -1,5 +1,6 @@
 """Documents in: as files, as text in JSON, or by their key in the bucket; and the jobs that follow."""
 
+from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from app.problems import error_of
 from app.routers.uploads import uploads_router
 from app.schemas.ingest import IngestJob, IngestJobs, JobPage, JobStatus, SkippedObject
 from app.services import Services
+from app.shutdown import StoppingError
 from db.repositories.jobs import JobState
 from rag.errors import InvalidInputError
 from rag.sandbox.limits import MB
@@ -67,7 +69,9 @@ async def ingest(
         jobs = await services.queue.submit(
             identity.writer(), below.uploads, force=read.force, idempotency=once, note=audit.enter
         )
-    jobs = await services.queue.wait(identity.tenant_id, jobs, seconds=wait)
+    with suppress(StoppingError):  # another process does them; the caller can look
+        async with services.shutdown.limit():
+            jobs = await services.queue.wait(identity.tenant_id, jobs, seconds=wait)
     if all(job.state.is_final for job in jobs):
         response.status_code = status.HTTP_200_OK
     if len(jobs) > 1 or read.prefix is not None:

@@ -14,14 +14,24 @@ from app.telemetry.parts import Telemetry
 from db.pool import Database
 from db.repositories import queue_figures
 from observability.emf import EmfWriter
+from observability.line_queue import LineQueue
 from observability.metrics import Metrics
-from observability.registry import BREAKER_STATE, MODEL_EVENTS, POOL_CONNECTIONS, QUEUE_AGE, QUEUE_JOBS
+from observability.registry import (
+    BREAKER_STATE,
+    MODEL_EVENTS,
+    POOL_CONNECTIONS,
+    QUEUE_AGE,
+    QUEUE_JOBS,
+    REPLICA_LAG,
+    REPLICA_READS,
+)
 from rag.errors import GroundworkError
 from rag.models.resilience.breaker import BreakerState
 from rag.models.resilience.guard import ModelGuard
 
 log = structlog.get_logger(__name__)
 
+STOP_S = 3.0  # for the last lines
 STATES = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
@@ -48,6 +58,7 @@ class Gauges:
                 ("limit", pool.limit),
             ):
                 self._metrics.set(POOL_CONNECTIONS, connections, pool=pool.name, state=state)
+        self._read_replica()
         for name, guard in list(self._guards.items()):
             self._metrics.set(BREAKER_STATE, STATES[guard.breaker.state], model=name)
             stats = guard.stats
@@ -58,6 +69,13 @@ class Gauges:
                 ("shed", stats.sheds),
             ):
                 self._metrics.set(MODEL_EVENTS, float(count), model=name, event=event)
+
+    def _read_replica(self) -> None:
+        if (use := self._database.replica()) is None:
+            return
+        self._metrics.set(REPLICA_LAG, use.lag_s)
+        for server, reads in use.reads.items():
+            self._metrics.set(REPLICA_READS, float(reads), server=server)
 
     async def read_queue(self) -> None:
         """Raises: UnavailableError when the database can't be reached."""
@@ -74,17 +92,19 @@ async def watching(gauges: Gauges, telemetry: Telemetry, settings: Settings) -> 
     if not settings.metrics:
         yield
         return
-    writer = None
+    writer, lines = None, None
     if settings.metrics_emf:
-        writer = EmfWriter(telemetry.metrics, namespace=settings.metrics_namespace, write=_write_line)
+        lines = LineQueue(_write_line)
+        writer = EmfWriter(telemetry.metrics, namespace=settings.metrics_namespace, write=lines.add)
     task = asyncio.create_task(_watch(gauges, writer, settings.metrics_interval_s))
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        if writer is not None:
+        if writer is not None and lines is not None:
             writer.flush(_now_ms())  # what was counted since the last time
+            await asyncio.to_thread(lines.stop, STOP_S)
 
 
 async def _watch(gauges: Gauges, writer: EmfWriter | None, interval_s: float) -> None:

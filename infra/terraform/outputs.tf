@@ -57,9 +57,12 @@ output "secrets" {
 }
 
 output "deployment" {
-  description = "What a deployment needs to know."
+  description = "What a deployment needs to know: the variable DEPLOYMENT of GitHub's environment."
   value = {
     role_arn         = one(module.github[*].role_arn)
+    region           = var.region
+    url              = "https://${var.domain_name}"
+    registry         = module.registry.url
     cluster          = module.service.cluster.name
     services         = [for service in module.service.services : service.name]
     task_definitions = { for kind, task in module.service.task_definitions : kind => task.family }
@@ -67,6 +70,7 @@ output "deployment" {
     security_group   = module.network.security_group_ids["tasks"]
     listener_arn     = module.load_balancer.listener_arn
     target_groups    = { for version, group in module.load_balancer.target_groups : version => group.arn }
+    canary_key       = module.load_balancer.canary_key
     service_alarm    = module.observability.service_alarm
     alarms_topic     = module.observability.alarms_topic_arn
     log_groups       = module.service.log_groups
@@ -79,7 +83,7 @@ output "backup_vault" {
 }
 
 output "alarms" {
-  description = "All alarms; docs/infrastructure.md says what to do about each."
+  description = "All alarms; docs/operations.md says what to do about each."
   value       = module.observability.alarm_names
 }
 

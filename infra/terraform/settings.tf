@@ -7,7 +7,7 @@ locals {
   has_replica = coalesce(var.read_replica, local.size.database.replica)
 
   settings = {
-    all = {
+    all = merge({
       AWS_REGION       = var.region
       DB_HOST          = module.database.address
       DB_PORT          = tostring(module.database.port)
@@ -17,7 +17,9 @@ locals {
       LOG_FORMAT       = "json"
       MIGRATE_ON_START = "false" # a task of its own does it, before the new version starts
       SAMPLE_DOCUMENTS = "false"
-    }
+      }, module.database.replica == null ? {} : {
+      DB_READ_HOST = module.database.replica.address
+    })
 
     serving = merge(
       {
@@ -28,6 +30,8 @@ locals {
         OIDC_CLIENT_IDS   = module.identity.client_id
         OIDC_GROUPS_CLAIM = "cognito:groups"
         HSTS_S            = "31536000"
+        SHUTDOWN_PAUSE_S  = "35" # three checks by the load balancer, where nobody tells it of a task's end
+        SHUTDOWN_GRACE_S  = "65" # longer than any answer may take
         CHAT_MODEL        = var.chat_model
         RERANK_MODEL      = var.rerank_model
         DOCUMENTS_BUCKET  = module.storage.buckets["documents"].name

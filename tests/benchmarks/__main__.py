@@ -9,7 +9,7 @@ from tests.benchmarks.report import print_table
 NAMES = ("embedder", "extractive", "citations", "answers", "service")
 GROUPS = {
     "evaluation": ("groundedness", "gate", "eval"),
-    "feedback": ("feedback", "feedback_loop", "experiments", "shadow"),
+    "feedback": ("feedback", "feedback_loop", "experiments", "shadow", "flywheel"),
     "retrieval": ("retrieval_quality", "retrieval_speed", "retrieval_peers"),
     "ingest": tuple(
         f"ingest_{part}" for part in ("documents", "quality", "privacy", "ocr", "pipeline", "load")

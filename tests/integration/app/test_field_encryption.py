@@ -175,7 +175,7 @@ async def test_keys_can_be_added_but_not_changed(
 
 def test_a_mode_without_its_key_is_refused(database: Database) -> None:
     for mode in ("local", "kms"):
-        with pytest.raises(ValueError, match=f"FIELD_ENCRYPTION={mode} needs"):
+        with pytest.raises(InvalidInputError, match=f"is needed by FIELD_ENCRYPTION={mode}"):
             Settings(_env_file=None, field_encryption=mode)
     short = Settings(_env_file=None, field_encryption="local", field_encryption_key="c2hvcnQ=")
     with pytest.raises(InvalidInputError, match="32 bytes"):

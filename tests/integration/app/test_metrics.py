@@ -89,6 +89,7 @@ async def client(
         otel_exporter_otlp_endpoint="http://127.0.0.1:9",  # nobody listens
         otel_traces_sampler_arg=1,
         online_quality_sample=1,
+        database_read_url=logins.app.url,  # the primary once more: it is looked at, and not read
     )
     async with running_service(settings, local_models) as opened:
         yield opened

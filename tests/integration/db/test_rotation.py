@@ -34,6 +34,7 @@ from tests.unit.rag.aws.secret_store import SecretStore, secret_store
 OLD, NEW = "c4n4ry-old", "c4n4ry-new"
 NEVER_S = 3600.0
 
+OWNER = "SELECT rolname, rolsuper FROM pg_roles WHERE rolname = current_user"
 SESSIONS = "SELECT pid, usename, query FROM pg_stat_activity WHERE usename = ANY($1)"
 TERMINATE = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = ANY($1)"
 
@@ -92,10 +93,13 @@ class Account:
 async def account(server: Server, logins: DatabaseLogins) -> AsyncIterator[Account]:
     found = Account(server.admin, logins.owner, f"rotated_{uuid4().hex[:8]}")
     owner = await connect(logins.owner)
-    name = await owner.fetchval("SELECT current_user")
+    row = await owner.fetchrow(OWNER)
     await owner.close()
-    await found.run(f"CREATE ROLE {found.name} LOGIN PASSWORD '{OLD}' IN ROLE {name}")
-    await found.run(f"CREATE ROLE {found.clone} LOGIN PASSWORD '{NEW}' IN ROLE {found.name}")
+    assert row is not None
+    name, is_superuser = row
+    rank = "SUPERUSER" if is_superuser else ""  # which membership doesn't hand on
+    await found.run(f"CREATE ROLE {found.name} LOGIN {rank} PASSWORD '{OLD}' IN ROLE {name}")
+    await found.run(f"CREATE ROLE {found.clone} LOGIN {rank} PASSWORD '{NEW}' IN ROLE {found.name}")
     yield found
     await found.run(f"DROP ROLE {found.clone}, {found.name}")
 

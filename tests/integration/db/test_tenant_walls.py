@@ -79,7 +79,8 @@ async def _disturb(connection: Connection) -> None:
         case Disturbance.STATEMENT:
             await connection.execute("SELECT 1 / 0")
         case Disturbance.LOST_CONNECTION:
-            await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+            # The login may be a superuser's, whose sessions only a superuser may end.
+            await connection.execute("SET ROLE NONE; SELECT pg_terminate_backend(pg_backend_pid())")
         case Disturbance.STICKY_TENANT:
             await connection.execute("SELECT set_config('app.tenant_id', $1, false)", str(other_tenant))
 

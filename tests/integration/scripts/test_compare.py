@@ -54,7 +54,7 @@ def test_both_answer_the_same_questions_and_differences_have_intervals(folder: P
 @pytest.mark.parametrize(
     ("b", "said"),
     [
-        ("wrong.toml", "top_k: Input should be greater"),
+        ("wrong.toml", "TOP_K must be greater"),
         ("nowhere.toml", "nowhere.toml: No such file"),
         ("a.toml", "both configurations are called As it is"),
         ("chunks.toml", "chunks changes how documents are taken in: that needs --corpus"),

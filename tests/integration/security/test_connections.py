@@ -14,6 +14,8 @@ PACKAGES = ("app", "db", "eval", "feedback", "graph", "observability", "rag", "s
 POOL = "db/pool.py"
 # Who opens a connection of its own, beside the pools, and what for.
 OWN_CONNECTIONS = {
+    "db/backup/create.py": "reads everything as the superuser of the embedded server",
+    "db/backup/restore.py": "writes it back as the same",
     "db/bootstrap.py": "makes the roles and the database of the embedded server",
     "db/embedding_spaces.py": "builds indexes as the owner",
     "db/migrate.py": "migrates as the owner",
@@ -43,10 +45,12 @@ def test_only_the_pool_opens_and_hands_out_connections() -> None:
 def test_a_database_hands_connections_out_as_a_tenant_or_as_system_alone() -> None:
     assert {name for name in vars(Database) if not name.startswith("_")} == {
         "tenant",
+        "read",  # as a tenant
         "system",
         "call",
         "ping",
         "pools",  # counts alone
+        "replica",  # counts alone
     }
 
 

@@ -30,7 +30,7 @@ def test_what_takes_effect_on_answers_needs_no_corpus(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("[settings]\ndatabase_url = 'postgres://elsewhere'\n", "settings.database_url can't differ; these"),
-        ("[settings]\ntop_k = 0\n", "top_k: Input should be greater than or equal to 1"),
+        ("[settings]\ntop_k = 0\n", "TOP_K must be greater than or equal to 1"),
         ("[settings]\nchunk_tokens = 40\nchunk_overlap_tokens = 39\n", "CHUNK_OVERLAP_TOKENS must be"),
         ("strategy = 'best'\n", "'best' is not a valid Strategy"),
         ("setting = 1\n", "setting: Extra inputs are not permitted"),

@@ -18,7 +18,7 @@ def test_the_committed_files_are_what_the_registry_says() -> None:
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 def test_every_metric_is_drawn_and_described(metric: Metric) -> None:
-    suffix = "_bucket" if metric.buckets else ""
+    suffix = "_sum" if metric.is_share else "_bucket" if metric.buckets else ""
     assert re.search(rf"\b{metric.full_name}{suffix}\b", (ROOT / GRAFANA).read_text())
     searched = f'MetricName=\\"{metric.cloudwatch_name}\\"'
     assert searched in (ROOT / CLOUDWATCH).read_text()

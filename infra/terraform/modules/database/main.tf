@@ -64,6 +64,12 @@ resource "aws_db_parameter_group" "this" {
     value = "1.1"
   }
 
+  # A search at the replica is not cancelled by a vacuum of the main database.
+  parameter {
+    name  = "hot_standby_feedback"
+    value = "1"
+  }
+
   lifecycle {
     create_before_destroy = true
   }
@@ -148,7 +154,7 @@ resource "aws_iam_role_policy_attachment" "monitoring" {
   policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
 }
 
-# Searches may go here; what is read is behind by the lag that the alarm watches.
+# Searches go here while it has what the main one has of the tenant's documents.
 resource "aws_db_instance" "replica" {
   #checkov:skip=CKV_AWS_157:A replica that is lost is made anew; the service falls back to the main one.
   #checkov:skip=CKV_AWS_293:It holds nothing of its own.

@@ -70,10 +70,10 @@ data "aws_iam_policy_document" "deploy" {
     resources = [var.image_repository_arn]
   }
 
-  # Neither knows resources. What a new revision may do is bounded by the roles below.
+  # None of them knows resources. What a new revision may do is bounded by the roles below.
   statement {
     sid       = "RegisterTasks"
-    actions   = ["ecs:RegisterTaskDefinition", "ecs:DescribeTaskDefinition"]
+    actions   = ["ecs:RegisterTaskDefinition", "ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition"]
     resources = ["*"]
   }
 

@@ -25,3 +25,8 @@ output "listener_arn" {
   description = "Whose weights a deployment moves."
   value       = aws_lb_listener.https.arn
 }
+
+output "canary_key" {
+  description = "Value of the header X-Groundwork-Version with which the canary is asked."
+  value       = local.canary_key
+}

@@ -1,4 +1,4 @@
-# Each alarm has an entry of the same name in docs/infrastructure.md. `page` are those that a deployment watches.
+# Each alarm has an entry of the same name in docs/infrastructure.md, and a runbook in docs/operations.md. `page` are those that a deployment watches.
 
 locals {
   load_balancer = { LoadBalancer = var.load_balancer_suffix }
@@ -94,7 +94,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   for_each = local.alarms
 
   alarm_name          = "${var.name}-${each.key}"
-  alarm_description   = "${each.value.what}: docs/infrastructure.md, ${each.key}"
+  alarm_description   = "${each.value.what}: docs/operations.md, ${each.key}"
   namespace           = each.value.namespace
   metric_name         = each.value.metric
   dimensions          = each.value.dimensions
@@ -114,7 +114,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
 # A share, since ten errors are many at night and few at noon.
 resource "aws_cloudwatch_metric_alarm" "errors" {
   alarm_name          = "${var.name}-errors"
-  alarm_description   = "Requests end in 5xx: docs/infrastructure.md, errors"
+  alarm_description   = "Requests end in 5xx: docs/operations.md, errors"
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.thresholds.error_percent
   evaluation_periods  = 5

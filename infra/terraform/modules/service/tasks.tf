@@ -27,7 +27,7 @@ locals {
         command                = task.command
         essential              = true
         readonlyRootFilesystem = true
-        stopTimeout            = 60
+        stopTimeout            = 120 # SHUTDOWN_PAUSE_S, SHUTDOWN_GRACE_S, and some for closing
         environment            = [for name, value in local.environment[kind] : { name = name, value = value }]
         linuxParameters        = { initProcessEnabled = true, capabilities = { drop = ["ALL"], add = [] } }
         logConfiguration       = local.logs[kind]
