@@ -24,7 +24,13 @@ def model_options(settings: Settings) -> ModelOptions:
         cache_prompt=settings.prompt_cache,
         embedding_calls=settings.embedding_calls,
         guardrail=_guardrail(settings),
+        model_registry=registry_place(settings),
     )
+
+
+def registry_place(settings: Settings) -> str:
+    """Where learned models are."""
+    return settings.model_registry or str(settings.data_dir / "models")
 
 
 def _guardrail(settings: Settings) -> GuardrailOptions | None:

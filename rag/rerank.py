@@ -42,7 +42,7 @@ async def rerank(
     """
     if reranker is None or not passages:
         return Reranked(list(passages[:top_k]), [])
-    documents = [_document(position, passage) for position, passage in enumerate(passages)]
+    documents = [as_document(position, passage) for position, passage in enumerate(passages)]
     try:
         ranked = await reranker.acompress_documents(documents, question)
         return Reranked(_in_order(passages, ranked)[:top_k], [])
@@ -51,7 +51,7 @@ async def rerank(
         return Reranked(list(passages[:top_k]), ["rerank"])
 
 
-def _document(position: int, found: RetrievedPassage) -> Document:
+def as_document(position: int, found: RetrievedPassage) -> Document:
     """The passage with all that retrieval knows of it, for rerankers that learn from more than the text."""
     passage = found.passage
     return Document(

@@ -28,9 +28,10 @@ from eval.report.markdown import markdown_report
 from eval.report.page import html_report
 from eval.report.results import CaseResult, RunResults, write_results
 from observability.logs import configure_logs
-from rag.errors import GroundworkError, InvalidInputError
+from rag.errors import InvalidInputError
 from rag.models.local import LocalModels
 from scripts.check_eval_thresholds import Parser, write_report
+from scripts.commands import exit_code
 from scripts.run_evaluation import add_set_options, find_scope, read_sets
 
 FEWEST_PAIRS = 2  # an experiment shows what it has; the intervals say how little that is
@@ -133,18 +134,15 @@ def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(given: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(given)
-    try:
+
+    def work() -> int:
         report = asyncio.run(compare(arguments))
         if arguments.output and report.baseline:
             write(report, report.baseline, arguments.output)
-    except InvalidInputError as exc:
-        print(f"Cannot compare: {exc}", file=sys.stderr)
-        return USAGE_ERROR
-    except GroundworkError as exc:
-        print(f"Cannot compare: {exc}", file=sys.stderr)
-        return 1
-    print(describe(report))
-    return 0
+        print(describe(report))
+        return 0
+
+    return exit_code(work, failing_to="compare", usage_error=USAGE_ERROR)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 
-from pydantic import ValidationError
-
 from eval.gate import USAGE_ERROR
 from feedback.triage.export import ExportLimits, ExportOutcome
-from rag.errors import GroundworkError, InvalidInputError
+from rag.errors import InvalidInputError
 from scripts.check_eval_thresholds import Parser
+from scripts.commands import exit_code, positive
 from scripts.ingest_commands import services_for
 from scripts.run_evaluation import find_scope
 
@@ -59,36 +58,23 @@ def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--tenant", metavar="SLUG", help="whose; the default tenant's unless given")
     add("--group", action="append", default=[], metavar="GROUP", help="opens documents; may be repeated")
-    add("--days", type=_positive, metavar="N", help="how far back, in place of FEEDBACK_EXPORT_DAYS")
-    add("--min", dest="fewest", type=_positive, metavar="N", help="in place of FEEDBACK_EXPORT_MIN")
-    add("--max", dest="most", type=_positive, metavar="N", help="in place of FEEDBACK_EXPORT_MAX")
+    add("--days", type=positive, metavar="N", help="how far back, in place of FEEDBACK_EXPORT_DAYS")
+    add("--min", dest="fewest", type=positive, metavar="N", help="in place of FEEDBACK_EXPORT_MIN")
+    add("--max", dest="most", type=positive, metavar="N", help="in place of FEEDBACK_EXPORT_MAX")
     add("--seed", type=int, default=0, help="of the choice")
     add("--json", action="store_true", help="print the outcome as JSON")
     return parser.parse_args(given)
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
-
-
 def main(given: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(given)
-    try:
+
+    def work() -> int:
         outcome = asyncio.run(run(arguments))
-    except InvalidInputError as exc:
-        print(f"Cannot export: {exc}", file=sys.stderr)
-        return USAGE_ERROR
-    except ValidationError as exc:
-        print(f"Cannot export: {exc.errors()[0]['msg']}", file=sys.stderr)
-        return USAGE_ERROR
-    except GroundworkError as exc:
-        print(f"Cannot export: {exc}", file=sys.stderr)
-        return 1
-    print(json.dumps(asdict(outcome)) if arguments.json else describe(outcome))
-    return 0
+        print(json.dumps(asdict(outcome)) if arguments.json else describe(outcome))
+        return 0
+
+    return exit_code(work, failing_to="export", usage_error=USAGE_ERROR)
 
 
 if __name__ == "__main__":

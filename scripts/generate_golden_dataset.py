@@ -38,11 +38,12 @@ from eval.golden.templates import TemplateWriter
 from eval.golden.traffic import AnsweredQuestion, cases_of
 from eval.golden.types import Intent, QuestionWriter
 from observability.logs import configure_logs
-from rag.errors import GroundworkError, InvalidInputError, NotFoundError
+from rag.errors import InvalidInputError, NotFoundError
 from rag.models.local import LOCAL_CHAT, LocalModels
 from rag.models.registry import Models
 from rag.ports import Passage, SearchScope
 from rag.privacy import LocalDetector
+from scripts.commands import exit_code, positive
 
 TEMPLATE = "template"
 MAX_DAYS = 3650
@@ -234,14 +235,8 @@ async def run(arguments: argparse.Namespace, local: LocalModels) -> int:
     return 0
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"not a whole number above 0: {text!r}")
-    return int(text)
-
-
 def _days(text: str) -> int:
-    days = _positive(text)
+    days = positive(text)
     if days > MAX_DAYS:
         raise argparse.ArgumentTypeError(f"at most {MAX_DAYS} days")
     return days
@@ -266,8 +261,8 @@ def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     add("--output", type=Path, required=True, metavar="SET.jsonl", help="written when all is done")
     add("--tenant", default="default", metavar="SLUG", help="whose documents are asked about")
     add("--group", action="append", default=[], help="a group whose documents are used too; repeatable")
-    add("--samples", type=_positive, default=100, metavar="N", help="most cases from documents")
-    add("--per-document", type=_positive, default=3, metavar="N", help="most chunks of a document")
+    add("--samples", type=positive, default=100, metavar="N", help="most cases from documents")
+    add("--per-document", type=positive, default=3, metavar="N", help="most chunks of a document")
     add("--model", default=TEMPLATE, help=f"provider:model that writes the questions, or {TEMPLATE}")
     add("--intents", type=_intents, default=tuple(Intent), help=f"of {', '.join(Intent)}; all by default")
     add("--seed", type=_whole, default=0, help="of the sample")
@@ -278,14 +273,8 @@ def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    try:
-        return asyncio.run(run(parse_arguments(given), LocalModels()))
-    except InvalidInputError as exc:
-        print(f"Cannot generate: {exc}", file=sys.stderr)
-        return 2
-    except (GroundworkError, TimeoutError) as exc:
-        print(f"Cannot generate: {exc}", file=sys.stderr)
-        return 1
+    arguments = parse_arguments(given)
+    return exit_code(lambda: asyncio.run(run(arguments, LocalModels())), failing_to="generate")
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ from pathlib import Path
 from eval.cases import EvaluationCase, read_cases
 from eval.gate import USAGE_ERROR
 from feedback.promote import Promotion, Refusal, add_to_file, plan_promotion
-from rag.errors import GroundworkError, InvalidInputError
+from rag.errors import InvalidInputError
 from rag.models.local import LocalModels
 from scripts.check_eval_thresholds import Parser
+from scripts.commands import exit_code
 
 
 def describe(case: EvaluationCase) -> str:
@@ -63,14 +64,8 @@ def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    try:
-        return int(bool(run(parse_arguments(given)).refused))
-    except InvalidInputError as exc:
-        print(f"Cannot promote: {exc}", file=sys.stderr)
-        return USAGE_ERROR
-    except GroundworkError as exc:
-        print(f"Cannot promote: {exc}", file=sys.stderr)
-        return 1
+    arguments = parse_arguments(given)
+    return exit_code(lambda: int(bool(run(arguments).refused)), failing_to="promote", usage_error=USAGE_ERROR)
 
 
 if __name__ == "__main__":

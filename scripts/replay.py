@@ -15,16 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from app.evaluation.configuration import EvaluatedConfiguration, read_configuration
 from app.services import Services, open_services
 from eval.gate import USAGE_ERROR
 from feedback.replay import StageChange, compare
 from observability.logs import configure_logs
-from rag.errors import GroundworkError, InvalidInputError, NotFoundError
+from rag.errors import InvalidInputError
 from rag.retrieve import Strategy
 from scripts.check_eval_thresholds import Parser
+from scripts.commands import exit_code
 from scripts.run_evaluation import find_scope
 
 
@@ -103,19 +102,13 @@ def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(given: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(given)
-    try:
+
+    def work() -> int:
         stages = asyncio.run(run(arguments))
-    except (InvalidInputError, NotFoundError) as exc:
-        print(f"Cannot replay: {exc}", file=sys.stderr)
-        return USAGE_ERROR
-    except ValidationError as exc:
-        print(f"Cannot replay: {exc.errors()[0]['msg']}", file=sys.stderr)
-        return USAGE_ERROR
-    except (GroundworkError, TimeoutError) as exc:
-        print(f"Cannot replay: {exc or 'it took too long'}", file=sys.stderr)
-        return 1
-    print(json.dumps(as_json(stages), indent=2) if arguments.json else describe(stages))
-    return 0
+        print(json.dumps(as_json(stages), indent=2) if arguments.json else describe(stages))
+        return 0
+
+    return exit_code(work, failing_to="replay", usage_error=USAGE_ERROR)
 
 
 if __name__ == "__main__":

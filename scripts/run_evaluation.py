@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from pydantic import ValidationError
 from tqdm import tqdm
 
 from app.evaluation.corpus import folder_services
@@ -31,9 +30,10 @@ from eval.progress import ProgressFile
 from eval.report.results import CaseResult, RunResults, write_results
 from observability.logs import configure_logs
 from rag.artifacts import S3Artifacts
-from rag.errors import GroundworkError, InvalidInputError
+from rag.errors import InvalidInputError
 from rag.ports import SearchScope
 from scripts.check_eval_thresholds import Parser, add_report_options, write_reports
+from scripts.commands import exit_code, positive
 from scripts.ingest_commands import services_for
 
 SHOWN_UNKNOWN = 5
@@ -162,9 +162,9 @@ def add_set_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--tenant", metavar="SLUG", help="whose documents are asked; the default tenant's unless given")
     add("--group", action="append", default=[], metavar="GROUP", help="opens documents; may be repeated")
-    add("--samples", type=_positive, metavar="N", help="ask so many of the questions, chosen by --seed")
+    add("--samples", type=positive, metavar="N", help="ask so many of the questions, chosen by --seed")
     add("--seed", type=int, default=0)
-    add("--concurrency", type=_positive, default=2, metavar="N", help="questions at a time")
+    add("--concurrency", type=positive, default=2, metavar="N", help="questions at a time")
 
 
 def add_judge_options(parser: argparse.ArgumentParser) -> None:
@@ -172,7 +172,7 @@ def add_judge_options(parser: argparse.ArgumentParser) -> None:
     model = "judges the answers, in place of JUDGE_MODEL"
     add("--judge", dest="judge_model", metavar="MODEL", help=model)
     add("--judge-criteria", type=Path, metavar="FILE", help="further criteria, TOML")
-    add("--judge-repetitions", type=_positive, metavar="N", help="verdicts each; their median counts")
+    add("--judge-repetitions", type=positive, metavar="N", help="verdicts each; their median counts")
     add("--judge-max-cost", dest="judge_max_cost_usd", type=float, metavar="USD", help="of the run")
     add("--judge-cache", type=Path, metavar="FOLDER", help="keeps verdicts, which are not asked for twice")
 
@@ -190,28 +190,14 @@ def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
-
-
 def main(given: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(given)
-    try:
-        results = asyncio.run(run(arguments))
-    except InvalidInputError as exc:
-        print(f"Cannot evaluate: {exc}", file=sys.stderr)
-        return USAGE_ERROR
-    except ValidationError as exc:
-        print(f"Cannot evaluate: {exc.errors()[0]['msg']}", file=sys.stderr)
-        return USAGE_ERROR
-    except GroundworkError as exc:
-        print(f"Cannot evaluate: {exc}", file=sys.stderr)
-        return 1
-    print(describe(results))
-    return 0
+
+    def work() -> int:
+        print(describe(asyncio.run(run(arguments))))
+        return 0
+
+    return exit_code(work, failing_to="evaluate", usage_error=USAGE_ERROR)
 
 
 if __name__ == "__main__":

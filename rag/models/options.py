@@ -1,4 +1,4 @@
-"""How remote models are called, whichever they are."""
+"""How remote models are called, whichever they are, and where learned ones are."""
 
 from dataclasses import dataclass, field
 
@@ -23,7 +23,7 @@ class GuardrailOptions:
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """What settings say about remote models.
+    """What settings say about models.
 
     Attributes:
         resilience: Attempts, time-outs and limits.
@@ -31,6 +31,7 @@ class ModelOptions:
         cache_prompt: Whether Bedrock's chat models cache the system prompt.
         embedding_calls: Calls of an embedding model at a time.
         guardrail: Judges questions and answers; None for none.
+        model_registry: Where learned rerankers are: a folder, or an address as `open_registry` takes it.
     """
 
     resilience: Resilience = field(default_factory=Resilience)
@@ -38,3 +39,4 @@ class ModelOptions:
     cache_prompt: bool = False
     embedding_calls: int = 8
     guardrail: GuardrailOptions | None = None
+    model_registry: str | None = None

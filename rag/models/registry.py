@@ -6,12 +6,15 @@ from dataclasses import replace
 from langchain_core.documents.compressor import BaseDocumentCompressor
 from langchain_core.embeddings import Embeddings
 
-from rag.errors import InvalidInputError, ModelError
+from rag.errors import InvalidInputError, ModelError, NotFoundError
 from rag.guardrail import Guardrail
+from rag.model_registry.opening import open_registry
+from rag.model_registry.types import ModelState, find_version, is_version, parse_version
 from rag.models.batching import BatchedEmbeddings
 from rag.models.bedrock.guardrail import BedrockGuardrail
 from rag.models.bedrock.provider import BedrockModels
 from rag.models.catalog import ModelCard
+from rag.models.learned_reranker import MODEL_FILE, LearnedReranker, read_weights
 from rag.models.local import LOCAL_CHAT, LOCAL_EMBEDDINGS, LocalModels
 from rag.models.options import ModelOptions
 from rag.models.providers import RemoteModels
@@ -92,18 +95,36 @@ class Models:
         """The reranker of that name; None for "none".
 
         Raises:
-            InvalidInputError: A name that no provider knows, or settings that its provider can't work with.
+            InvalidInputError: A name that no provider knows, settings that its provider can't work with, or a
+                learned model that was rejected or doesn't fit this version.
+            UnavailableError: The model registry can't be reached.
         """
         if name == NO_RERANKER:
             return None
         provider, separator, model = name.partition(":")
+        if provider == "local" and is_version(model):
+            return TracedCompressor(inner=self._learned_reranker(model), name=name)
         if provider != "bedrock" or not separator or not model:
             raise InvalidInputError(
-                f"RERANK_MODEL {name!r}: write bedrock:<model id or ARN>, or {NO_RERANKER}"
+                f"RERANK_MODEL {name!r}: write bedrock:<model id or ARN>, local:<name>@<version>, "
+                f"or {NO_RERANKER}"
             )
         guard = self._guard(name, timeout_s=RERANK_TIMEOUT_S)
         guarded = ResilientCompressor(inner=self._bedrock.reranker(name, model), guard=guard)
         return TracedCompressor(inner=guarded, name=name)
+
+    def _learned_reranker(self, model: str) -> LearnedReranker:
+        options, wanted = self._options, parse_version(model)
+        if options.model_registry is None:
+            raise InvalidInputError(f"RERANK_MODEL local:{wanted} needs MODEL_REGISTRY")
+        registry = open_registry(options.model_registry)
+        try:
+            if find_version(registry, wanted).state is ModelState.REJECTED:
+                raise InvalidInputError(f"RERANK_MODEL local:{wanted}: it was rejected")
+            weights = read_weights(registry.read(wanted, MODEL_FILE), place=f"{wanted}, {MODEL_FILE}")
+        except NotFoundError as exc:
+            raise InvalidInputError(f"RERANK_MODEL local:{wanted}: {exc}") from exc
+        return LearnedReranker(weights=weights)
 
     def guardrail(self) -> Guardrail | None:
         """What judges questions and answers apart from the model.

@@ -314,7 +314,7 @@ async def test_a_tenant_without_documents_and_documents_without_questions_end_in
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--samples", "0"], "not a whole number above 0"),
+        (["--samples", "0"], "must be at least 1"),
         (["--seed", "-1"], "not a whole number"),
         (["--intents", "riddle"], "there are attribute, comparative, conceptual, question"),
         (["--from-traffic", "99999"], "at most 3650 days"),
@@ -331,7 +331,7 @@ def test_wrong_usage_has_exit_code_2(
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--tenant", "nobody"], 1, "Cannot generate: there is no tenant 'nobody'"),
+        (["--tenant", "nobody"], 2, "Cannot generate: there is no tenant 'nobody'"),
         (["--model", "gpt"], 2, "Cannot generate: 'gpt' is not a model name"),
     ],
 )
