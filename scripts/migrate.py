@@ -4,8 +4,8 @@ import asyncio
 import sys
 from contextlib import AsyncExitStack
 
+from app.foundation import prepare_schema
 from app.secrets import LiveSettings
-from app.services import prepare_schema
 from app.setting_problems import SettingsError
 from app.settings import Settings
 from db.bootstrap import embedded_database

@@ -19,7 +19,6 @@ import boto3
 import httpx
 import pytest
 import yaml  # type: ignore[import-untyped]
-from moto.server import ThreadedMotoServer
 
 from app.sample import QUESTION
 from app.service_settings import ServiceSettings
@@ -28,6 +27,7 @@ from db.embedded import ServerAddress, embedded_postgres
 from db.pool import connect
 from tests.infra.dockerfile import parse, substitute
 from tests.standins.aws import credentials, forget_aws
+from tests.standins.moto import moto_server
 from tests.standins.otlp import otlp_collector
 
 T = TypeVar("T")
@@ -135,17 +135,13 @@ def test_the_collector_listens_where_spans_are_sent() -> None:
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """An emulator as the composition has it; clients of it."""
     forget_aws(monkeypatch)
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
     region = COMPOSE["services"]["api"]["environment"]["AWS_REGION"]
     for name, value in {**environment_of("api"), **credentials(), "AWS_REGION": region}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-    yield {name: boto3.client(name, region_name=region, endpoint_url=url) for name in ("s3", "sqs")}
+    with moto_server() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        yield {name: boto3.client(name, region_name=region, endpoint_url=url) for name in ("s3", "sqs")}
     boto3.DEFAULT_SESSION = None
-    server.stop()
 
 
 def test_what_the_service_needs_of_aws_is_made_and_may_be_made_again(aws: dict[str, Any]) -> None:

@@ -15,13 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
-from urllib.request import Request, urlopen
 
 from boto3.session import Session
-from moto.server import ThreadedMotoServer
 
 from tests.standins.aws import NO_FILES, OF_THE_DEVELOPER, REGION, bedrock_endpoints, credentials
 from tests.standins.bedrock.server import bedrock_standin
+from tests.standins.moto import moto_server
 
 DOCUMENTS, ARTIFACTS = "groundwork-documents", "groundwork-artifacts"
 QUEUE, DEAD_LETTERS = "groundwork-events", "groundwork-events-dead"
@@ -55,22 +54,13 @@ def main(arguments: Sequence[str]) -> int:
 @contextmanager
 def local_aws() -> Iterator[Mapping[str, str]]:
     """A running AWS, and the variables that lead to it and what is there."""
-    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    moto.start()
-    try:
-        host, port = moto.get_host_and_port()
-        url = f"http://{host}:{port}"
-        with bedrock_standin() as bedrock:
-            yield {
-                **credentials(),
-                "AWS_ENDPOINT_URL": url,
-                **bedrock_endpoints(bedrock.url),
-                **_made(url),
-            }
-        with urlopen(Request(f"{url}/moto-api/reset", method="POST")) as answer:
-            answer.read()  # what it holds is the process's, and would be there for the next one
-    finally:
-        moto.stop()
+    with moto_server() as url, bedrock_standin() as bedrock:
+        yield {
+            **credentials(),
+            "AWS_ENDPOINT_URL": url,
+            **bedrock_endpoints(bedrock.url),
+            **_made(url),
+        }
 
 
 def _made(url: str) -> Mapping[str, str]:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
-import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
+from tests.standins.moto import moto_server
 from tests.unit.rag.sources.s3 import use_s3
 
 BUCKET = "handbook"
@@ -47,11 +46,8 @@ class Aws:
 @contextmanager
 def moto_aws() -> Iterator[Aws]:
     """AWS's clients that are made inside call moto's server."""
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        host, port = server.get_host_and_port()
-        use_s3(monkeypatch, f"http://{host}:{port}")
+    with moto_server() as url, pytest.MonkeyPatch.context() as monkeypatch:
+        use_s3(monkeypatch, url)
         s3, sqs = boto3.client("s3", region_name=REGION), boto3.client("sqs", region_name=REGION)
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
@@ -64,8 +60,6 @@ def moto_aws() -> Iterator[Aws]:
             Bucket=BUCKET, NotificationConfiguration={"QueueConfigurations": [follow]}
         )
         yield Aws(s3, sqs, queue, dead)
-        httpx.post(f"http://{host}:{port}/moto-api/reset")  # what it holds is the process's
-    server.stop()
 
 
 def _arn(sqs: Any, url: str) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 import boto3
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 from db.addresses import DatabaseLogins
 from rag.models.local import LocalModels
@@ -15,6 +14,7 @@ from tests.integration.app.access import bearer
 from tests.integration.app.conftest import POLICY, ingest_text
 from tests.integration.conftest import running_service, settings_for
 from tests.standins.aws import REGION, use_aws
+from tests.standins.moto import moto_server
 
 PASSWORD = "Correct-horse-7-battery"
 QUESTION = {"query": "How many vacation days can I carry over?"}
@@ -54,16 +54,12 @@ class Pool:
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        host, port = server.get_host_and_port()
-        use_aws(monkeypatch, f"http://{host}:{port}")
+    with moto_server() as url, pytest.MonkeyPatch.context() as monkeypatch:
+        use_aws(monkeypatch, url)
         cognito = boto3.client("cognito-idp", region_name=REGION)
         pool_id = cognito.create_user_pool(PoolName="staff")["UserPool"]["Id"]
-        empty = Pool(cognito, f"http://{host}:{port}", pool_id, "")
+        empty = Pool(cognito, url, pool_id, "")
         yield Pool(cognito, empty.url, pool_id, empty.new_client("web"))
-    server.stop()
 
 
 @pytest.fixture(scope="module")

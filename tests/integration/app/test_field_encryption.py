@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 from app.access.identity import Identity
 from app.privacy.field_keys import FieldKeys, open_field_keys
@@ -27,6 +26,7 @@ from tests.integration.app.conftest import POLICY, ingest_text
 from tests.integration.app.test_privacy import ended
 from tests.integration.conftest import running_service, settings_for
 from tests.standins.aws import use_aws
+from tests.standins.moto import moto_server
 
 QUESTION = "How many vacation days can I carry over?"
 ANSWER_WORDS = "carry over up to 5"
@@ -185,13 +185,10 @@ def test_a_mode_without_its_key_is_refused(database: Database) -> None:
 @pytest.fixture
 def kms(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The id of a key; its server."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    use_aws(monkeypatch, f"http://{host}:{port}")
-    key = aws_client("kms", needed_by="a test").create_key()["KeyMetadata"]["KeyId"]
-    yield str(key)
-    server.stop()
+    with moto_server() as url:
+        use_aws(monkeypatch, url)
+        key = aws_client("kms", needed_by="a test").create_key()["KeyMetadata"]["KeyId"]
+        yield str(key)
 
 
 def kms_keys(database: Database, key_id: str, *, kept_s: float = 300) -> FieldKeys:

@@ -182,7 +182,8 @@ async def test_what_is_closed_to_the_analyst_stays_closed(
         each["document_id"] for each in opened["candidates"] if each["source_document_id"] == "security.md"
     }
     assert not any(document_id in json.dumps(closed) for document_id in hidden)
-    assert "14" not in json.dumps([closed["candidates"], closed["causes"], closed["feedback"]])
+    assert "It is 14" not in json.dumps(closed)
+    assert "14 characters" not in json.dumps(closed)
 
 
 async def test_a_colleague_reads_it_and_another_tenant_does_not(

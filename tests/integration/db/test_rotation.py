@@ -13,11 +13,10 @@ from uuid import uuid4
 import httpx
 import pytest
 import structlog
-from moto.server import ThreadedMotoServer
 
 from app import secrets
+from app.foundation import prepare_schema
 from app.secrets import LiveSettings
-from app.services import prepare_schema
 from app.settings import Settings
 from db import notifications
 from db.addresses import DatabaseLogins, Login, url_of_secret
@@ -29,6 +28,7 @@ from rag.models.local import LocalModels
 from tests.integration.conftest import running_service, settings_for
 from tests.integration.servers import Server
 from tests.standins.aws import use_aws
+from tests.standins.moto import moto_server
 from tests.unit.rag.aws.secret_store import SecretStore, secret_store
 
 OLD, NEW = "c4n4ry-old", "c4n4ry-new"
@@ -106,11 +106,8 @@ async def account(server: Server, logins: DatabaseLogins) -> AsyncIterator[Accou
 
 @pytest.fixture(scope="module")
 def moto_url() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as url:
+        yield url
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.services import prepare_schema
+from app.foundation import prepare_schema
 from db.addresses import DatabaseLogins
 from db.migrate import LOCK_KEY, MIGRATIONS, is_current, migrate
 from db.pool import connect

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from scripts.deploy import LOOK, OLD_SERVES, SERVES, main
-from tests.integration.delivery.world import REVISION, World, moto_server, world
+from tests.integration.delivery.world import REVISION, World, world
+from tests.standins.moto import moto_server
 
 ROOT = Path(__file__).parents[3]
 FAST = ["--watch-s", "0.02", "--poll-s", "0.01"]

@@ -6,14 +6,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from scripts.delivery.clients import Clients
 from scripts.delivery.errors import RefusedError
 from scripts.delivery.image import push
-from tests.integration.delivery.world import moto_server
 from tests.standins.aws import REGION, use_aws
+from tests.standins.moto import moto_server
 
 REVISION = "b" * 40
 # What is pushed comes to the registry by a call of ECR's own.
@@ -50,7 +49,6 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         use_aws(monkeypatch, url)
         made = Clients.of(REGION).ecr.create_repository(repositoryName="groundwork")
         yield str(made["repository"]["repositoryUri"])
-        httpx.post(f"{url}/moto-api/reset")  # what it holds is the process's
 
 
 def told(tmp_path: Path) -> list[list[str]]:

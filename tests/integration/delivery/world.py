@@ -1,7 +1,6 @@
 """An environment as Terraform makes it, on moto's server, and what answers at its public address."""
 
 import json
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 from boto3.session import Session
-from moto.server import ThreadedMotoServer
 
 from tests.standins.aws import REGION, credentials, use_aws
 from tests.standins.fargate import PORT, Fargate, fargate_before
@@ -111,16 +109,6 @@ class World:
         found = self.client("sqs").receive_message(QueueUrl=self.notices_url, MaxNumberOfMessages=10)
         bodies = [json.loads(message["Body"]) for message in found.get("Messages", [])]
         return [(body["Subject"], body["Message"]) for body in bodies]
-
-
-@contextmanager
-def moto_server() -> Iterator[str]:
-    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    moto.start()
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # tells of every request
-    host, port = moto.get_host_and_port()
-    yield f"http://{host}:{port}"
-    moto.stop()
 
 
 @contextmanager

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from rag.artifacts import Artifacts, LocalArtifacts, S3Artifacts
 from rag.errors import InvalidInputError, NotFoundError, UnavailableError
 from rag.sources.s3 import s3_client
+from tests.standins.moto import moto_server
 from tests.unit.rag.sources.s3 import failing_s3, use_s3
 
 BUCKET = "artifacts"
@@ -16,11 +16,8 @@ BUCKET = "artifacts"
 
 @pytest.fixture(scope="module")
 def moto_url() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as url:
+        yield url
 
 
 @pytest.fixture

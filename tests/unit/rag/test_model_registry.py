@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from rag.aws.clients import aws_client
 from rag.errors import InvalidInputError, NotFoundError, UnavailableError
@@ -16,6 +15,7 @@ from rag.model_registry.sagemaker import SageMakerRegistry
 from rag.model_registry.types import ModelRegistry, ModelState, ModelVersion, find_version, parse_version
 from rag.sources.s3 import s3_client
 from tests.standins.aws import use_aws
+from tests.standins.moto import moto_server
 
 BUCKET = "models"
 FILES: dict[str, bytes] = {"model.json": b"{}", "card.json": b'{"gain": 1.1}', "card.md": "# é".encode()}
@@ -25,11 +25,8 @@ BROKEN = {**FILES, "last.json": 1}  # which is nothing that the SDK can send
 
 @pytest.fixture(scope="module")
 def moto_url() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,21 +1,18 @@
 import pytest
-from moto.server import ThreadedMotoServer
 
 from rag.artifacts import S3Artifacts
 from rag.errors import InvalidInputError, NotFoundError
 from rag.sources.s3 import s3_client
 from scripts.tune_retrieval import read_questions
+from tests.standins.moto import moto_server
 from tests.unit.rag.sources.s3 import use_s3
 
 LINE = b'{"query": "How many days?", "relevant": ["leave.md"]}\n'
 
 
 async def test_judged_questions_may_be_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        use_s3(monkeypatch, f"http://{host}:{port}")
+    with moto_server() as url:
+        use_s3(monkeypatch, url)
         where = {"LocationConstraint": "eu-central-1"}
         s3_client().create_bucket(Bucket="judged-sets", CreateBucketConfiguration=where)
         artifacts = S3Artifacts("judged-sets")
@@ -27,5 +24,3 @@ async def test_judged_questions_may_be_an_object(monkeypatch: pytest.MonkeyPatch
             await read_questions("s3://judged-sets/sets/wrong.jsonl")
         with pytest.raises(NotFoundError):
             await read_questions("s3://judged-sets/none.jsonl")
-    finally:
-        server.stop()

@@ -2,12 +2,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from rag.aws.clients import aws_client
 from rag.aws.envelope import KmsKeyWrapper
 from rag.errors import UnavailableError
 from tests.standins.aws import use_aws
+from tests.standins.moto import moto_server
 from tests.unit.rag.aws.secret_store import secret_store
 
 CONTEXT = {"tenant": "a", "version": "1"}
@@ -15,11 +15,8 @@ CONTEXT = {"tenant": "a", "version": "1"}
 
 @pytest.fixture(scope="module")
 def moto_url() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as url:
+        yield url
 
 
 @pytest.fixture

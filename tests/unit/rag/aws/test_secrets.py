@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from rag.aws.clients import aws_client
 from rag.aws.secrets import Place, Reference, SecretReader, is_reference, parse_reference
 from rag.errors import GroundworkError, InvalidInputError, UnavailableError
 from tests.standins.aws import use_aws
+from tests.standins.moto import moto_server
 from tests.unit.rag.aws.secret_store import SecretStore, secret_store
 
 CANARY = "c4n4ry-p4ssword"
@@ -21,11 +21,8 @@ SSM_ARN = "arn:aws:ssm:eu-west-1:123456789012:parameter/prod/db/password"
 
 @pytest.fixture(scope="module")
 def moto_url() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as url:
+        yield url
 
 
 @pytest.fixture

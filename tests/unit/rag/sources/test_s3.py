@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from rag.errors import (
     GroundworkError,
@@ -20,6 +19,7 @@ from rag.errors import (
 from rag.sources import Entry, list_source
 from rag.sources import s3 as s3_module
 from rag.sources.s3 import S3Source, fetch_s3_object, s3_client
+from tests.standins.moto import moto_server
 from tests.unit.rag.sources.s3 import FailingS3, failing_s3, use_s3
 from tests.unit.rag.sources.waiting import appears
 
@@ -29,15 +29,12 @@ ODD = ["ü/日本 語.md", "a b+c&d=e%20?#[]@!$'()*,;:.txt", "a//b.txt", "a/../b
 
 @pytest.fixture(scope="module")
 def moto_client() -> Iterator[Any]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_s3(monkeypatch, f"http://{host}:{port}")
-        made = s3_client()
-    yield made
-    made.close()
-    server.stop()
+    with moto_server() as url:
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            use_s3(monkeypatch, url)
+            made = s3_client()
+        yield made
+        made.close()
 
 
 @pytest.fixture
