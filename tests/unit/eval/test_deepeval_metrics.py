@@ -1,6 +1,8 @@
+import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,6 +113,17 @@ def test_an_unknown_name_is_refused(metrics: CaseMetrics) -> None:
         deterministic_metrics(metrics, {"recall@7": 0.5})
 
 
+@pytest.fixture
+def loop_to_close() -> Iterator[None]:
+    """DeepEval takes the thread's loop, or makes one that it doesn't close."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+@pytest.mark.usefixtures("loop_to_close")
 def test_deepeval_evaluates_and_asserts_with_them(
     metrics: CaseMetrics, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
