@@ -41,14 +41,14 @@ class SlowChat(StandIn):
 @contextmanager
 def slow_chat(seconds: float) -> Iterator[SlowChat]:
     command = [sys.executable, "-m", "tests.benchmarks.slow_chat", str(seconds)]
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    try:
-        yield SlowChat(process.stdout.readline().split()[-1])
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-        process.stdout.close()
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        try:
+            yield SlowChat(process.stdout.readline().split()[-1])
+        finally:
+            process.terminate()
 
 
 def main() -> None:
