@@ -75,9 +75,9 @@ class Rollout:
         """Bring it there, beside the stable version that `check` found.
 
         Raises:
-        FailedError, RefusedError: The new version isn't fit; `back` has to follow.
-        InterruptedDelivery: The process was told to end; the same.
-        ClientError, BotoCoreError: AWS says no; the same.
+            FailedError, RefusedError: The new version isn't fit; `back` has to follow.
+            InterruptedDelivery: The process was told to end; the same.
+            ClientError, BotoCoreError: AWS says no; the same.
         """
         watch = self._watching()
         self._migrate(image)

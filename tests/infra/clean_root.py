@@ -69,7 +69,7 @@ class Builder:
     _built: dict[str, Image] = field(default_factory=dict)
 
     def build(self, name: str) -> Image:
-        """Raises: AssertionError, with what was written, when a step fails; NotImplementedError."""
+        """Raises: AssertionError, with what was written, when a step fails; ValueError for an unknown one."""
         if name not in self._built:
             stage = self.stages[name]
             image = self.build(stage.base) if stage.base in self.stages else Image(self.base)
@@ -104,7 +104,7 @@ class Builder:
             case "EXPOSE" | "LABEL":
                 changes = {}
             case other:
-                raise NotImplementedError(other)
+                raise ValueError(f"an instruction that is not known here: {other}")
         return replace(image, **changes)
 
     def _own(self, stage: str, image: Image) -> Image:
@@ -226,7 +226,7 @@ class Container:
         """Until it sees the image's files and no others. Raises: TimeoutError."""
         for _ in range(START_S * 20):
             with suppress(OSError, IndexError):
-                if Path(f"/proc/{self._first()}/root/").samefile(self.image.root):
+                if Path("/proc", str(self._first()), "root").samefile(self.image.root):
                     return
             time.sleep(0.05)
         raise TimeoutError

@@ -172,7 +172,8 @@ async def test_event_bridge_and_sns_are_understood(services: Services, aws: Aws)
     await until_jobs(services, key, 1)
     detail = {"bucket": {"name": BUCKET}, "object": {"key": key, "sequencer": "0C"}}
     await asyncio.to_thread(aws.send, {"source": "aws.s3", "detail-type": "Object Created", "detail": detail})
-    await until_jobs(services, key, 2)
+    jobs = await until_jobs(services, key, 2)
+    assert {job.state for job in jobs} == {JobState.SUCCEEDED}
 
 
 async def test_what_is_none_of_our_documents_is_deleted_without_a_job(services: Services, aws: Aws) -> None:

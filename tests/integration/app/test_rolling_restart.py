@@ -150,8 +150,10 @@ async def test_a_service_that_has_much_to_do_stays_ready(logins: DatabaseLogins,
     async with open_database(logins, app_connections=2) as busy, AsyncExitStack() as stack:
         for _ in range(2):
             await stack.enter_async_context(busy.tenant(tenant_id))
+        assert busy.pools()[0].in_use == 2
         async with asyncio.timeout(2):
             await busy.ping()
+        assert busy.pools()[0].in_use == 2, "it was none of these connections that answered"
 
 
 async def test_jobs_are_handed_back_when_the_end_begins_and_not_when_it_is_over(

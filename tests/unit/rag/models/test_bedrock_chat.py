@@ -222,6 +222,7 @@ async def test_a_reader_who_goes_ends_the_models_work(bedrock: Bedrock, models: 
     async with asyncio.timeout(60):
         while bedrock.abandoned == 0:  # noqa: ASYNC110 - it happens in another thread
             await asyncio.sleep(0.01)
+    assert bedrock.abandoned == 1
 
 
 @pytest.mark.parametrize("stream", [False, True])
