@@ -2,7 +2,8 @@
 # Paths are relative and programs are run as modules, so that any folder name works, with spaces or long.
 
 PYTHON ?= python3
-# Tests are spread over so many processes, each with a database server of its own.
+# Tests are spread over so many processes, each with a database server of its own. The tests of a file share
+# a service and run in their order.
 TEST_PROCESSES ?= 2
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -21,13 +22,13 @@ run-aws-local: .venv/test.stamp  ## the same on Bedrock, S3, SQS and secrets, al
 	@exec $(PY) -m tests.standins.local_aws -- $(PY) -m app
 
 test: .venv/test.stamp lint types  ## lint, types, import contract, unit and integration tests (TEST_PROCESSES)
-	$(PY) -m pytest -m "not slow" -n $(TEST_PROCESSES) --dist worksteal
+	$(PY) -m pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadfile
 
 test-unit: .venv/test.stamp  ## the tests that need nothing but Python
-	$(PY) -m pytest tests/unit -m "not slow" -n $(TEST_PROCESSES) --dist worksteal
+	$(PY) -m pytest tests/unit -m "not slow" -n $(TEST_PROCESSES) --dist loadfile
 
 test-integration: .venv/test.stamp  ## all other quick tests: on TEST_DATABASE_URL, or on servers that they start
-	$(PY) -m pytest --ignore=tests/unit -m "not slow" -n $(TEST_PROCESSES) --dist worksteal
+	$(PY) -m pytest --ignore=tests/unit -m "not slow" -n $(TEST_PROCESSES) --dist loadfile
 
 # Into COVERAGE_DIR, the table also into COVERAGE_SUMMARY.
 COVERAGE_DIR ?= .data/coverage
@@ -35,7 +36,7 @@ COVERAGE_SUMMARY ?= /dev/null
 COVERED ?= tests
 coverage: .venv/test.stamp  ## which lines and branches the quick tests run (COVERED: tests/unit, ...)
 	mkdir -p "$(COVERAGE_DIR)"
-	COVERAGE_FILE="$(COVERAGE_DIR)/.coverage" $(PY) -m pytest $(COVERED) -m "not slow" -n $(TEST_PROCESSES) --dist worksteal \
+	COVERAGE_FILE="$(COVERAGE_DIR)/.coverage" $(PY) -m pytest $(COVERED) -m "not slow" -n $(TEST_PROCESSES) --dist loadfile \
 	  --cov --cov-report=xml:"$(COVERAGE_DIR)/coverage.xml" --cov-report=html:"$(COVERAGE_DIR)/html" --cov-report=
 	COVERAGE_FILE="$(COVERAGE_DIR)/.coverage" $(PY) -m coverage report --format=markdown > "$(COVERAGE_DIR)/summary.md"
 	cat "$(COVERAGE_DIR)/summary.md" >> "$(COVERAGE_SUMMARY)"
