@@ -1,12 +1,12 @@
 """What of answering the service works with, put together and kept going."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from langchain_core.documents.compressor import BaseDocumentCompressor
 
+from app.answer_context import answer_context
 from app.answer_store import AnswerStore
 from app.answering import Answerer
 from app.audit import Audit
@@ -25,8 +25,6 @@ from feedback.curated_lookup import CuratedLookup
 from feedback.quality.monitor import OnlineQuality
 from feedback.replay import Replayer
 from graph.build import build_answer_graph
-from graph.state import AnswerContext
-from rag.prompts import load_prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +54,14 @@ async def open_answering(
     """
     async with AsyncExitStack() as stack:
         database, spaces, models = base.database, base.spaces, base.models
-        graph, context = build_answer_graph(), await _context(settings, base)
+        graph, context = build_answer_graph(), await answer_context(settings, base)
         lookup = CuratedLookup(database, lambda: spaces.current, threshold=settings.curated_threshold)
         stack.push_async_callback(lookup.close)
         evaluator = Evaluator(
             database, graph=graph, context=context, spaces=spaces, local=models.local, settings=settings
         )
         replayer = Replayer(graph, context, top_k=settings.top_k, timeout_s=settings.request_timeout_s)
-        online = await stack.enter_async_context(
-            experimenting(settings, database, graph=graph, context=context, models=models, audit=audit)
-        )
+        online = await stack.enter_async_context(experimenting(settings, base, context, audit))
         judges = Judges(settings)
         stack.push_async_callback(judges.close)
         watch = OnlineQuality(
@@ -111,19 +107,3 @@ async def open_answering(
                 settings=settings,
             ),
         )
-
-
-async def _context(settings: Settings, base: Foundation) -> AnswerContext:
-    """What all runs of the graph share."""
-    models = base.models
-    return AnswerContext(
-        scope=base.identity.scope(),
-        retriever=base.spaces,
-        reranker=await asyncio.to_thread(models.reranker, settings.rerank_model),
-        chat_models=await asyncio.to_thread(models.chat_models, settings.chat_model),
-        prompt=load_prompt(settings.answer_prompt),
-        context_tokens=settings.context_tokens,
-        relevance_floor=settings.relevance_floor,
-        guardrail=await asyncio.to_thread(models.guardrail),
-        suppressed=tuple(settings.suppress.split("|")),
-    )

@@ -34,6 +34,7 @@ from rag.guardrail import Side
 from rag.models.resilience.deadline import deadline
 from rag.models.usage import metering
 from rag.privacy.questions import QuestionRedactor
+from rag.retrieve import EmbeddedQuestion, QuestionVector
 
 log = structlog.get_logger(__name__)
 
@@ -162,9 +163,9 @@ class Answerer:
         trace = self._store.trace(run, response, state)
         await self._finish(self._store.store(run, trace))
         if self._shadow and run.curated_id is None:
-            self._shadow.offer(_answered(run, trace))
+            self._shadow.offer(_answered(run, trace, state.get("vector")))
         if self._observer and run.curated_id is None:
-            self._observer.offer(_given(run, response))
+            self._observer.offer(_given(run, response, state.get("vector")))
         return response
 
     async def _finish(self, work: Coroutine[Any, Any, None]) -> None:
@@ -213,7 +214,9 @@ class Answerer:
         if looked.served is not None:
             run.curated_id = looked.served.id
             return looked.served.events(question, strategy=strategy, top_k=top_k)
-        context = replace(context, retriever=looked.sharing(context.retriever))
+        if looked.vector is not None:
+            retriever = EmbeddedQuestion(context.retriever, question, looked.vector)
+            context = replace(context, retriever=retriever)
         return run_answer_graph(
             self._graph, question=question, strategy=strategy, top_k=top_k, context=context
         )
@@ -253,18 +256,19 @@ class Answerer:
         )
 
 
-def _given(run: Run, response: ChatResponse) -> GivenAnswer:
+def _given(run: Run, response: ChatResponse, vector: QuestionVector | None) -> GivenAnswer:
     cosines = [source.vector_score for source in run.sources if source.vector_score is not None]
     return GivenAnswer(
         tenant_id=run.identity.tenant_id,
         question=run.question.asked,
+        vector=vector,
         answer=None if response.abstained else response.answer,
         sources=tuple(source.passage.text for source in run.sources),
         score=max(cosines, default=None),
     )
 
 
-def _answered(run: Run, trace: traces.Trace) -> AnsweredRequest:
+def _answered(run: Run, trace: traces.Trace, vector: QuestionVector | None) -> AnsweredRequest:
     return AnsweredRequest(
         tenant_id=run.identity.tenant_id,
         request_id=run.request_id,
@@ -272,13 +276,13 @@ def _answered(run: Run, trace: traces.Trace) -> AnsweredRequest:
         subject=run.subject,
         user_id=run.request.user_id,
         question=run.question.asked,
+        vector=vector,
         scope=run.request.filters.narrow(run.identity.scope()),
         strategy=run.request.strategy,
         top_k=run.request.top_k,
         suppressed=run.suppressed,
         people=tuple(run.people),
         began_at=run.began_at,
-        ring=run.ring,
         answer=run.answer,
         chunk_ids=frozenset(source.passage.chunk_id for source in run.sources),
     )

@@ -16,7 +16,7 @@ from rag.ingest import DocumentParser, IngestionPolicy, Ingestor
 from rag.models.types import EmbeddingModel
 from rag.ports import SearchScope
 from rag.privacy import PersonalDataDetector
-from rag.retrieve import Retrieval, Retriever, Strategy
+from rag.retrieve import QuestionVector, Retrieval, Retriever, Strategy
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +103,7 @@ class Spaces:
         *,
         strategy: Strategy = Strategy.AUTO,
         top_k: int = 8,
-        vector: Sequence[float] | None = None,
+        vector: Sequence[float] | QuestionVector | None = None,
         exact: bool = False,
     ) -> Retrieval:
         """`Retriever.retrieve` in the active space."""
@@ -123,7 +123,11 @@ class Spaces:
     def _open(self, space: Space, model: EmbeddingModel) -> SpaceServices:
         chunk_search = PostgresChunkSearch(self._database, space)
         retriever = Retriever(
-            chunk_search, model.embeddings, dimensions=space.dimensions, fusion=model.fusion
+            chunk_search,
+            model.embeddings,
+            model=space.model,
+            dimensions=space.dimensions,
+            fusion=model.fusion,
         )
         store = PostgresSourceStore(self._database, space)
         ingestor = Ingestor(store, self._parser, model, self._detector, self._policy)

@@ -46,7 +46,7 @@ class CachedEncoder:
         self._encoder = encoder
         self._known: dict[str, TokenStates] = {}
 
-    def encode_tokens(self, texts: Sequence[str]) -> list[TokenStates]:
+    def encode_tokens(self, texts: Sequence[str], *, background: bool = False) -> list[TokenStates]:
         missing = list(dict.fromkeys(t for t in texts if t not in self._known))
         if missing:
             self._known.update(zip(missing, self._encoder.encode_tokens(missing), strict=True))

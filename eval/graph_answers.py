@@ -16,7 +16,7 @@ from rag.errors import GroundworkError
 from rag.models.resilience.deadline import deadline
 from rag.models.usage import Meter, cost_usd, metering
 from rag.ports import RetrievedPassage, SearchScope
-from rag.retrieve import PassageRetriever, Retrieval, Strategy
+from rag.retrieve import PassageRetriever, QuestionVector, Retrieval, Strategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class ExactRetriever:
         *,
         strategy: Strategy = Strategy.AUTO,
         top_k: int = 8,
-        vector: Sequence[float] | None = None,
+        vector: Sequence[float] | QuestionVector | None = None,
         exact: bool = True,
     ) -> Retrieval:
         return await self.retriever.retrieve(

@@ -94,7 +94,7 @@ class GroundednessScorer:
         self, claims: Sequence[Words], evidence: Sequence[Sequence[Words]]
     ) -> list[NDArray[np.float64]]:
         texts = list(dict.fromkeys(words.text for group in (claims, *evidence) for words in group))
-        states = dict(zip(texts, self._encoder.encode_tokens(texts), strict=True))
+        states = dict(zip(texts, self._encoder.encode_tokens(texts, background=True), strict=True))
         return [
             measure_support(claim, found, states[claim.text], [states[words.text] for words in found])
             for claim, found in zip(claims, evidence, strict=True)

@@ -18,7 +18,7 @@ from rag.cite import Citation, verify_sentence
 from rag.errors import GroundworkError
 from rag.filters import Condition, Operator, SourceField
 from rag.ports import RetrievedPassage, SearchScope
-from rag.retrieve import PassageRetriever, Retrieval, Strategy, embed_query
+from rag.retrieve import PassageRetriever, QuestionVector, Strategy, embed_query
 from rag.safety.characters import words
 
 log = structlog.get_logger(__name__)
@@ -61,15 +61,6 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
-class Vector:
-    """A question's vector, which is of use while its space is the active one."""
-
-    question: str
-    values: Sequence[float]
-    is_current: Callable[[], bool]
-
-
-@dataclass(frozen=True, slots=True)
 class Looked:
     """What came of looking.
 
@@ -79,38 +70,10 @@ class Looked:
     """
 
     served: Served | None = None
-    vector: Vector | None = None
-
-    def sharing(self, retriever: PassageRetriever) -> PassageRetriever:
-        """The retriever, which need not embed the question again."""
-        return EmbeddedQuestion(retriever, self.vector) if self.vector else retriever
+    vector: QuestionVector | None = None
 
 
 NOTHING = Looked()
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddedQuestion:
-    """A `PassageRetriever` that knows the vector of one question."""
-
-    retriever: PassageRetriever
-    known: Vector
-
-    async def retrieve(
-        self,
-        question: str,
-        scope: SearchScope,
-        *,
-        strategy: Strategy = Strategy.AUTO,
-        top_k: int = 8,
-        vector: Sequence[float] | None = None,
-        exact: bool = False,
-    ) -> Retrieval:
-        if vector is None and question == self.known.question and self.known.is_current():
-            vector = self.known.values
-        return await self.retriever.retrieve(
-            question, scope, strategy=strategy, top_k=top_k, vector=vector, exact=exact
-        )
 
 
 class CuratedLookup:
@@ -151,7 +114,7 @@ class CuratedLookup:
         if standing.entries == standing.missing:
             return NOTHING
         values = await embed_query(current.model.embeddings, question)
-        vector = Vector(question, values, lambda: self._current().space == current.space)
+        vector = QuestionVector(current.model.name, values)
         for near in await self._nearest(scope, current.space.id, values):
             if not self._matches(near, question) or _holds(near.row.answer, suppressed):
                 continue

@@ -12,7 +12,7 @@ from rag.guardrail import Guardrail
 from rag.models.types import ChatModel
 from rag.ports import RetrievedPassage, SearchScope
 from rag.prompts import SystemPrompt
-from rag.retrieve import PassageRetriever, Strategy
+from rag.retrieve import PassageRetriever, QuestionVector, Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ class AnswerContext:
 class AnswerState(TypedDict):
     """The graph's state. `degraded` grows and `timings_ms` merges; all else is written once.
 
-    `found` is what the search gave, `candidates` what a reranker left of it, `sources` what is in the prompt.
+    `vector` is the question's, `found` what the search gave, `candidates` what a reranker left of it,
+    `sources` what is in the prompt.
     """
 
     question: str
@@ -56,6 +57,7 @@ class AnswerState(TypedDict):
     top_k: int
     found: NotRequired[list[RetrievedPassage]]
     search_ms: NotRequired[dict[str, float]]
+    vector: NotRequired[QuestionVector | None]
     candidates: NotRequired[list[RetrievedPassage]]
     sources: NotRequired[list[RetrievedPassage]]
     answer: NotRequired[str]
@@ -74,6 +76,7 @@ class AnswerUpdate(TypedDict, total=False):
 
     found: list[RetrievedPassage]
     search_ms: dict[str, float]
+    vector: QuestionVector | None
     candidates: list[RetrievedPassage]
     sources: list[RetrievedPassage]
     answer: str

@@ -32,13 +32,26 @@ class Strategy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionVector:
+    """A question's vector, and the name of the model that made it."""
+
+    model: str
+    values: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
 class Retrieval:
-    """Passages, best first; the legs that failed on the way; how the search went, in milliseconds each."""
+    """Passages, best first; the legs that failed on the way; how the search went, in milliseconds each.
+
+    Attributes:
+        vector: The question's; None where only words were searched.
+    """
 
     passages: list[RetrievedPassage]
     degraded: list[str]
     plan: SearchPlan
     timings_ms: dict[str, float]
+    vector: QuestionVector | None
 
 
 class PassageRetriever(Protocol):
@@ -51,7 +64,7 @@ class PassageRetriever(Protocol):
         *,
         strategy: Strategy = Strategy.AUTO,
         top_k: int = 8,
-        vector: Sequence[float] | None = None,
+        vector: Sequence[float] | QuestionVector | None = None,
         exact: bool = False,
     ) -> Retrieval: ...
 
@@ -62,6 +75,7 @@ class Retriever:
     Args:
         search: Where to look.
         embeddings: Must be the model of the space that `search` looks into.
+        model: Its name.
         dimensions: Of that space.
         fusion: How the legs become one ranking, for tenants without a setting of their own.
     """
@@ -71,11 +85,13 @@ class Retriever:
         search: ChunkSearch,
         embeddings: Embeddings,
         *,
+        model: str,
         dimensions: int,
         fusion: Fusion = DEFAULT_FUSION,
     ) -> None:
         self._search = search
         self._embeddings = embeddings
+        self._model = model
         self._dimensions = dimensions
         self._fusion = fusion
 
@@ -86,7 +102,7 @@ class Retriever:
         *,
         strategy: Strategy = Strategy.AUTO,
         top_k: int = 8,
-        vector: Sequence[float] | None = None,
+        vector: Sequence[float] | QuestionVector | None = None,
         exact: bool = False,
     ) -> Retrieval:
         """At most `top_k` passages, best first.
@@ -96,7 +112,7 @@ class Retriever:
             scope: Whose passages, and which of them.
             strategy: Which legs search.
             top_k: Most passages to return.
-            vector: The question's vector, where the caller has it already.
+            vector: The question's vector, where the caller has it already; not used if another model made it.
             exact: Whether to compare all passages, and so find the same each time.
 
         Raises:
@@ -105,6 +121,8 @@ class Retriever:
         """
         began = time.perf_counter()
         degraded: list[str] = []
+        if isinstance(vector, QuestionVector):
+            vector = vector.values if vector.model == self._model else None
         if strategy is Strategy.LEXICAL:
             vector = None
         elif vector is None:
@@ -129,7 +147,11 @@ class Retriever:
         found = await self._search.search(scope, query)
         timings = {"embed": embedded - began, "search": time.perf_counter() - embedded}
         return Retrieval(
-            found.passages, degraded, found.plan, {name: round(s * 1000, 2) for name, s in timings.items()}
+            found.passages,
+            degraded,
+            found.plan,
+            {name: round(s * 1000, 2) for name, s in timings.items()},
+            QuestionVector(self._model, vector) if vector is not None else None,
         )
 
     async def _embed(self, question: str, degraded: list[str], *, alone: bool) -> Sequence[float] | None:
@@ -142,6 +164,37 @@ class Retriever:
             log.warning("retrieval_leg_failed", leg="vector", exc_info=True)
             degraded.append("retrieve:vector")
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedQuestion:
+    """A `PassageRetriever` that knows the vector of one question.
+
+    Args:
+        retriever: Searches.
+        question: The one.
+        vector: Its vector.
+    """
+
+    retriever: PassageRetriever
+    question: str
+    vector: QuestionVector
+
+    async def retrieve(
+        self,
+        question: str,
+        scope: SearchScope,
+        *,
+        strategy: Strategy = Strategy.AUTO,
+        top_k: int = 8,
+        vector: Sequence[float] | QuestionVector | None = None,
+        exact: bool = False,
+    ) -> Retrieval:
+        if vector is None and question == self.question:
+            vector = self.vector
+        return await self.retriever.retrieve(
+            question, scope, strategy=strategy, top_k=top_k, vector=vector, exact=exact
+        )
 
 
 def candidates_for(top_k: int) -> int:

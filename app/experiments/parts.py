@@ -3,24 +3,25 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import structlog
+from pydantic import SecretStr
 
 from app.audit import Audit
 from app.experiments.guard import GuardWatch
 from app.experiments.manage import Experiments
 from app.experiments.running import RunningExperiments
 from app.experiments.setups import AllowedModels, AnswerSetup, Setups
-from app.experiments.shadow import ShadowRunner
-from app.model_options import model_options
+from app.experiments.shadow import Dropped
+from app.experiments.shadow_process import ShadowProcess
+from app.foundation import Foundation
 from app.settings import Settings
+from db.addresses import DatabaseLogins
 from db.pool import Database
-from graph.build import AnswerGraph
 from graph.state import AnswerContext
 from rag.errors import GroundworkError
-from rag.models.options import ModelOptions
-from rag.models.registry import Models
 
 log = structlog.get_logger(__name__)
 
@@ -32,9 +33,11 @@ GUARD_EVERY = 5  # looks; a guard reads many traces
 class Experimenting:
     """Experiments as the API manages them, as answers follow them, and their shadows."""
 
+    database: Database
     experiments: Experiments
     running: RunningExperiments
-    shadow: ShadowRunner
+    shadow: ShadowProcess
+    dropped: Dropped
     guard: GuardWatch
 
     async def look(self, *, at_guards: bool) -> None:
@@ -44,7 +47,7 @@ class Experimenting:
             UnavailableError: The database can't be reached.
         """
         await self.running.refresh()
-        await self.shadow.count_dropped()
+        await self.dropped.store(self.database)
         stopped = False
         for live in self.running.all() if at_guards else ():
             stopped |= await self.guard.check(live)
@@ -67,46 +70,30 @@ class Experimenting:
 
 @asynccontextmanager
 async def experimenting(
-    settings: Settings,
-    database: Database,
-    *,
-    graph: AnswerGraph,
-    context: AnswerContext,
-    models: Models,
-    audit: Audit,
+    settings: Settings, base: Foundation, context: AnswerContext, audit: Audit
 ) -> AsyncIterator[Experimenting]:
     """Open all of it, and follow what runs in the background where answers are given.
-
-    Candidates have clients and circuit breakers of their own: one that fails closes nothing for users.
 
     Raises:
         UnavailableError: The database can't be reached.
     """
-    base, allowed = AnswerSetup(context, settings.top_k), AllowedModels.of(settings)
-    of_candidates = Models(_quiet(model_options(settings), settings), models.local)
-    try:
-        split = Setups(base, models, allowed)
-        running = RunningExperiments(database, split=split, shadow=Setups(base, of_candidates, allowed))
-        shadow = ShadowRunner(
-            database,
-            graph,
-            running,
-            timeout_s=settings.shadow_timeout_s,
-            concurrency=settings.shadow_concurrency,
-            waiting=settings.shadow_queue,
-            store_text=settings.store_text,
-        )
-        opened = Experimenting(
-            Experiments(database, split, running), running, shadow, GuardWatch(database, audit)
-        )
-        if settings.role == "worker":
-            yield opened
-        else:
-            await running.refresh()
-            async with _following(opened):
-                yield opened
-    finally:
-        await of_candidates.close()
+    database = base.database
+    setups = Setups(AnswerSetup(context, settings.top_k), base.models, AllowedModels.of(settings))
+    running, dropped = RunningExperiments(database, setups), Dropped()
+    opened = Experimenting(
+        database,
+        Experiments(database, setups, running),
+        running,
+        ShadowProcess(_of_shadows(settings, base.logins), running, dropped),
+        dropped,
+        GuardWatch(database, audit),
+    )
+    if settings.role == "worker":
+        yield opened
+        return
+    await running.refresh()
+    async with _following(opened):
+        yield opened
 
 
 @asynccontextmanager
@@ -119,14 +106,20 @@ async def _following(opened: Experimenting) -> AsyncIterator[None]:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
     try:
-        await opened.shadow.count_dropped()
+        await opened.dropped.store(opened.database)
     except GroundworkError:
         log.warning("dropped_shadows_not_counted", exc_info=True)
 
 
-def _quiet(options: ModelOptions, settings: Settings) -> ModelOptions:
-    """One attempt, no second one beside it, and no more calls than candidates answer at a time."""
-    resilience = replace(
-        options.resilience, attempts=1, hedge_after_s=None, limit=settings.shadow_concurrency
-    )
-    return replace(options, resilience=resilience)
+def _of_shadows(settings: Settings, logins: DatabaseLogins) -> Settings:
+    """Those of the process that asks candidates: it works on our database, and tells no metrics."""
+    connections = min(settings.db_connections, settings.shadow_concurrency)
+    changes: dict[str, Any] = {
+        "role": "api",
+        "migrate_on_start": False,
+        "metrics": False,
+        "db_connections": connections,
+    }
+    if settings.database_logins() is None:
+        changes["database_url"] = SecretStr(logins.owner.url)
+    return settings.model_copy(update=changes)

@@ -62,13 +62,12 @@ class RunningExperiments:
 
     Args:
         database: Says which are running.
-        split: Makes the setups of variants that users meet.
-        shadow: Makes those of candidates that nobody waits for.
+        setups: Makes what variants answer with.
     """
 
-    def __init__(self, database: Database, *, split: Setups, shadow: Setups) -> None:
+    def __init__(self, database: Database, setups: Setups) -> None:
         self._database = database
-        self._setups = {ExperimentKind.SPLIT: split, ExperimentKind.SHADOW: shadow}
+        self._setups = setups
         self._live: dict[UUID, Live] = {}
         self._by_tenant: dict[tuple[UUID, ExperimentKind], Live] = {}
         self._refused: dict[UUID, RunningExperiment] = {}
@@ -105,9 +104,8 @@ class RunningExperiments:
             return known
         if self._refused.get(experiment.id) == experiment:
             return None
-        setups = self._setups[experiment.kind]
         try:
-            made = {variant.name: await setups.get(variant.settings) for variant in experiment.variants}
+            made = {variant.name: await self._setups.get(variant.settings) for variant in experiment.variants}
         except GroundworkError:
             log.warning("experiment_not_taken_up", experiment=str(experiment.id), exc_info=True)
             self._refused[experiment.id] = experiment

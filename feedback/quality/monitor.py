@@ -24,7 +24,9 @@ from feedback.quality.drift import LOW_GROUNDEDNESS, Alarm, Monitored, Observati
 from feedback.quality.projection import project
 from feedback.quality.storage import dump, load
 from rag.errors import GroundworkError
+from rag.models.local import LOCAL_EMBEDDINGS
 from rag.models.minilm import MiniLMEmbeddings
+from rag.retrieve import QuestionVector
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +41,7 @@ class GivenAnswer:
 
     Attributes:
         question: As models saw it.
+        vector: The question's, if it was searched by one.
         answer: None for an abstention, and for what no model wrote: it is not scored.
         sources: Texts of the prompt.
         score: Cosine similarity of the best of them; None where there is none.
@@ -46,6 +49,7 @@ class GivenAnswer:
 
     tenant_id: UUID
     question: str
+    vector: QuestionVector | None
     answer: str | None
     sources: tuple[str, ...]
     score: float | None
@@ -136,7 +140,11 @@ class OnlineQuality:
 
     def _look_at(self, given: GivenAnswer, *, is_scored: bool) -> Observation:
         encoder = self._encoder()
-        vector = np.array([encoder.embed_query(given.question)], np.float32)
+        if given.vector is not None and given.vector.model == LOCAL_EMBEDDINGS:
+            values = given.vector.values
+        else:
+            values = encoder.embed_query(given.question)
+        vector = np.array([values], np.float32)
         groundedness = None
         if is_scored and given.answer is not None:
             groundedness = GroundednessScorer(encoder).score(given.answer, given.sources).score

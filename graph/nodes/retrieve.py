@@ -26,4 +26,5 @@ async def retrieve(state: AnswerState, runtime: Runtime[AnswerContext]) -> Answe
         "search_ms": found.timings_ms,
         "candidates": found.passages,
         "degraded": found.degraded,
+        "vector": found.vector,
     }

@@ -34,7 +34,9 @@ class TokenStates(Protocol):
 class SentenceEncoder(Protocol):
     """Encodes texts with a BERT-vocabulary model; what lies beyond its window is left out."""
 
-    def encode_tokens(self, texts: Sequence[str]) -> Sequence[TokenStates]: ...
+    def encode_tokens(self, texts: Sequence[str], *, background: bool = False) -> Sequence[TokenStates]:
+        """With `background` it makes way for who doesn't say that."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,8 +98,8 @@ class MiniLMEmbeddings(Embeddings):
         self._for_each(run, plan_batches([len(ids) for ids in pieces]), background=background)
         return vectors
 
-    def encode_tokens(self, texts: Sequence[str]) -> list[TokenStates]:
-        """Vectors of the texts and of their word pieces, from one run of the model."""
+    def encode_tokens(self, texts: Sequence[str], *, background: bool = False) -> list[TokenStates]:
+        """Vectors of the texts and of their word pieces, from one run of the model; `background` as above."""
         encodings = self._tokenize(texts)
         pieces = [_cut(encoding.ids) for encoding in encodings]
         results: dict[int, TokenStates] = {}
@@ -112,7 +112,7 @@ class MiniLMEmbeddings(Embeddings):
                     output.vectors[row], output.states[row], pieces[index], encodings[index]
                 )
 
-        self._for_each(run, plan_batches([len(ids) for ids in pieces]))
+        self._for_each(run, plan_batches([len(ids) for ids in pieces]), background=background)
         return [results[index] for index in range(len(texts))]
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:

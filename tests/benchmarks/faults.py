@@ -37,7 +37,7 @@ from rag.models.registry import Models
 from rag.models.types import ChatModel
 from rag.ports import SearchScope, SourceLabels
 from rag.prompts import load_prompt
-from rag.retrieve import PassageRetriever, Retrieval, Retriever, Strategy
+from rag.retrieve import PassageRetriever, QuestionVector, Retrieval, Retriever, Strategy
 from tests.standins.chat_servers import ChatServer
 
 SAMPLE = Path("eval/datasets/squad2_sample")
@@ -108,7 +108,7 @@ class FaultyRetriever:
         *,
         strategy: Strategy = Strategy.AUTO,
         top_k: int = 8,
-        vector: Sequence[float] | None = None,
+        vector: Sequence[float] | QuestionVector | None = None,
         exact: bool = False,
     ) -> Retrieval:
         await asyncio.sleep(self.delay_s)
@@ -334,7 +334,9 @@ async def fallback_model(lab: Lab) -> str:
 
 async def broken_embeddings(lab: Lab) -> str:
     space = lab.services.spaces.current
-    retriever = Retriever(space.chunk_search, BrokenEmbeddings(), dimensions=space.model.dimensions)
+    retriever = Retriever(
+        space.chunk_search, BrokenEmbeddings(), model=space.model.name, dimensions=space.model.dimensions
+    )
     return (await lab.ask(lab.pick()[0].query, retriever=retriever))[0]
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -365,21 +365,15 @@ async def test_a_suppressed_phrase_keeps_a_curated_answer_back(
     assert (await lookup.find(scope, QUESTION, suppressed=("your MANAGER",))).served is None
 
 
-async def test_the_vector_of_a_question_is_made_once(
+async def test_a_question_is_looked_up_by_the_vector_that_then_searches(
     services: Services, scope: SearchScope, pinned: UUID
 ) -> None:
     looked = await lookup_of(services).find(scope, "What is a heron?")
-    asked: list[Sequence[float] | None] = []
-
-    class Recorder:
-        async def retrieve(self, question: str, scope: SearchScope, **options: Any) -> Any:
-            asked.append(options["vector"])
-
-    retriever = looked.sharing(Recorder())
-    await retriever.retrieve("What is a heron?", scope)
-    await retriever.retrieve("Another question?", scope)
+    found = await services.spaces.retrieve("What is a heron?", scope)
     assert looked.vector
-    assert asked == [looked.vector.values, None]
+    assert found.vector
+    assert looked.vector.model == found.vector.model
+    assert looked.vector.values == pytest.approx(found.vector.values)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Answers that are looked at behind them: what is kept of them, and what alarms."""
 
 import asyncio
+from unittest.mock import Mock
 from uuid import UUID, uuid4
 
 import httpx
@@ -15,7 +16,8 @@ from feedback.quality.drift import REFERENCE, DriftState, Monitored, Observation
 from feedback.quality.monitor import GivenAnswer, OnlineQuality
 from feedback.quality.projection import DIMENSIONS
 from feedback.quality.storage import dump, load
-from rag.models.local import LocalModels
+from rag.models.local import LOCAL_EMBEDDINGS, LocalModels
+from rag.retrieve import QuestionVector
 from tests.integration.app.conftest import POLICY, ingest_text
 from tests.integration.conftest import running_service, settings_for
 
@@ -43,8 +45,16 @@ async def tenant(database: Database) -> UUID:
         return (await tenants.ensure(connection, slug=f"t-{uuid4().hex}", name="Test")).id
 
 
-def given(tenant: UUID, answer: str | None, *, question: str = "How many days?") -> GivenAnswer:
-    return GivenAnswer(tenant_id=tenant, question=question, answer=answer, sources=(SOURCE,), score=0.6)
+def given(
+    tenant: UUID,
+    answer: str | None,
+    *,
+    question: str = "How many days?",
+    vector: QuestionVector | None = None,
+) -> GivenAnswer:
+    return GivenAnswer(
+        tenant_id=tenant, question=question, vector=vector, answer=answer, sources=(SOURCE,), score=0.6
+    )
 
 
 async def counts(database: Database, tenant: UUID) -> QualityCounts:
@@ -81,6 +91,20 @@ async def test_without_a_sample_nothing_is_scored_and_questions_are_watched(
         watch.offer(given(tenant, GROUNDED))
         found = await counted(database, tenant, 1)
     assert found == QualityCounts(questions=1)
+
+
+@pytest.mark.parametrize(("model", "embedded"), [(LOCAL_EMBEDDINGS, 0), ("bedrock:another", 1)])
+async def test_a_question_that_the_local_model_has_embedded_is_not_embedded_again(
+    database: Database, tenant: UUID, local_models: LocalModels, model: str, embedded: int
+) -> None:
+    question = "How many days?"
+    vector = QuestionVector(model, local_models.encoder.embed_query(question))
+    encoder = Mock(wraps=local_models.encoder)
+    watch = OnlineQuality(database, lambda: encoder, sample=0.0)
+    async with watch.running():
+        watch.offer(given(tenant, GROUNDED, question=question, vector=vector))
+        await counted(database, tenant, 1)
+    assert encoder.embed_query.call_count == embedded
 
 
 async def test_a_full_queue_drops_and_counts(

@@ -1,5 +1,8 @@
 """A candidate that answers copies of requests: what is kept of it, and what it may not do."""
 
+import os
+import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -8,7 +11,9 @@ from uuid import UUID
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
+from app.experiments.shadow_process import MODULE
 from app.privacy.sealed import unsealed_row
 from app.services import open_services
 from db.addresses import DatabaseLogins
@@ -278,6 +283,55 @@ async def test_a_document_deleted_meanwhile_is_not_quoted_either(
     assert (await admin.client.delete(f"/documents/{document_id}")).is_success
     openai.open.set()
     assert (await result_of(database, tenant_id, experiment))["answer"] == "[removed]"
+
+
+def shadow_processes() -> list[int]:
+    """Of this process, which is the service."""
+    return [
+        int(pid)
+        for thread in Path("/proc/self/task").iterdir()
+        for pid in (thread / "children").read_text().split()
+        if MODULE in Path(f"/proc/{pid}/cmdline").read_text()
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_candidates_have_a_process_that_gives_way_and_is_started_again(
+    admin: Experimenter, database: Database, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.experiments.shadow_process.START_AGAIN_S", 0.0)
+    experiment = await admin.run(CANDIDATE, kind="shadow")
+    await admin.ask()
+    await result_of(database, tenant_id, experiment)
+    (first,) = shadow_processes()
+    assert os.sched_getscheduler(first) == os.SCHED_IDLE
+    os.kill(first, signal.SIGKILL)
+
+    async def is_answered() -> bool:
+        await admin.ask()
+        return len(await results(database, tenant_id, experiment)) > 1
+
+    await until(is_answered)
+    (second,) = shadow_processes()
+    assert second != first
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_a_process_that_can_not_live_is_not_started_for_every_request(
+    admin: Experimenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.experiments.shadow_process.MODULE", "no_such_module")
+    experiment = await admin.run(CANDIDATE, kind="shadow")
+    for pid in shadow_processes():
+        os.kill(pid, signal.SIGKILL)
+
+    async def are_counted() -> bool:
+        assert (await admin.ask())["degraded"] == []
+        return bool((await admin.get(experiment))["shadow"]["dropped"] > 3)
+
+    with capture_logs() as logs:
+        await until(are_counted)
+    assert len([line for line in logs if line["event"] == "shadow_process_started"]) <= 1
 
 
 async def test_a_service_that_stops_waits_for_no_candidate(

@@ -36,7 +36,10 @@ def context(
     return AnswerContext(
         scope=SearchScope(UUID(int=0)),
         retriever=Retriever(
-            search or ListSearch([PASSWORDS, FACTORS]), embeddings or LengthEmbeddings(), dimensions=1
+            search or ListSearch([PASSWORDS, FACTORS]),
+            embeddings or LengthEmbeddings(),
+            model="length",
+            dimensions=1,
         ),
         reranker=reranker,
         chat_models=tuple(ChatModel(f"test:{n}", model) for n, model in enumerate(models)),

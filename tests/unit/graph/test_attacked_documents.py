@@ -29,7 +29,7 @@ def context(model: ObedientChatModel | ScriptedChatModel, document: str) -> Answ
     search = ListSearch([make_passage(document), make_passage("Laptops are locked.", number=2)])
     return AnswerContext(
         scope=SearchScope(UUID(int=0)),
-        retriever=Retriever(search, LengthEmbeddings(), dimensions=1),
+        retriever=Retriever(search, LengthEmbeddings(), model="length", dimensions=1),
         reranker=None,
         chat_models=(ChatModel("test:model", model),),
         prompt=PROMPT,

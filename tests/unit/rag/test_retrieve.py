@@ -4,7 +4,7 @@ import pytest
 
 from rag.errors import InvalidInputError, ModelError
 from rag.ports import SearchScope
-from rag.retrieve import Retriever, Strategy
+from rag.retrieve import EmbeddedQuestion, QuestionVector, Retriever, Strategy
 from tests.unit.graph.doubles import LengthEmbeddings, ListSearch
 from tests.unit.rag.passages import make_passage
 
@@ -13,7 +13,7 @@ PASSAGES = [make_passage("one", number=1), make_passage("two", number=2)]
 
 
 def retriever(*, broken: bool = False) -> Retriever:
-    return Retriever(ListSearch(PASSAGES), LengthEmbeddings(broken=broken), dimensions=1)
+    return Retriever(ListSearch(PASSAGES), LengthEmbeddings(broken=broken), model="length", dimensions=1)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,23 @@ async def test_a_vector_that_is_given_spares_the_model() -> None:
     found = await retriever(broken=True).retrieve("question", SCOPE, vector=[0.5])
     assert found.degraded == []
     assert found.passages[0].vector_rank == 1
+
+
+async def test_a_vector_tells_which_model_made_it() -> None:
+    found = await retriever().retrieve("question", SCOPE)
+    assert found.vector == QuestionVector("length", [8.0])
+    assert (await retriever().retrieve("question", SCOPE, strategy=Strategy.LEXICAL)).vector is None
+
+
+async def test_a_vector_of_another_model_is_made_anew() -> None:
+    found = await retriever().retrieve("question", SCOPE, vector=QuestionVector("another", [0.5]))
+    assert found.vector == QuestionVector("length", [8.0])
+
+
+async def test_a_known_question_needs_no_model_and_another_does() -> None:
+    known = EmbeddedQuestion(retriever(broken=True), "question", QuestionVector("length", [0.5]))
+    assert (await known.retrieve("question", SCOPE)).degraded == []
+    assert (await known.retrieve("another", SCOPE)).degraded == ["retrieve:vector"]
 
 
 async def test_a_vector_of_another_length_is_refused() -> None:

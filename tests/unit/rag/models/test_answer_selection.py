@@ -40,7 +40,7 @@ class ToyStates:
 class ToyEncoder:
     """A fixed random direction per word; sees 40 words of a text, as a real model sees so many pieces."""
 
-    def encode_tokens(self, texts: Sequence[str]) -> list[ToyStates]:
+    def encode_tokens(self, texts: Sequence[str], *, background: bool = False) -> list[ToyStates]:
         return [self._states(text) for text in texts]
 
     @staticmethod
@@ -163,7 +163,7 @@ def test_many_sources_are_encoded_only_in_part() -> None:
     class Counting(ToyEncoder):
         words = 0
 
-        def encode_tokens(self, texts: Sequence[str]) -> list[ToyStates]:
+        def encode_tokens(self, texts: Sequence[str], *, background: bool = False) -> list[ToyStates]:
             self.words += sum(map(word_count, texts))
             return super().encode_tokens(texts)
 
