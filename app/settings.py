@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     keep_alive_s: Annotated[int, Field(ge=1, le=3600)] = 130
     shutdown_pause_s: Annotated[float, Field(ge=0, le=300)] = 0.0
     shutdown_grace_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
-    worker_slots: Annotated[int, Field(ge=1, le=64)] = 2
+    worker_slots: Annotated[int, Field(ge=1, le=64)] = 3
     job_lease_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
     auth_mode: Annotated[str, Field(pattern=r"^(none|api_key|oidc|api_key,oidc|oidc,api_key)$")] | None = None
     api_key_pepper: Annotated[SecretStr, Field(min_length=32)] | None = None

@@ -8,6 +8,7 @@ from typing import Self
 from uuid import UUID
 
 from app.audit import Note, no_note
+from app.ingestion.endings import JobEndings
 from db.pool import Connection, Database
 from db.repositories import conversations, idempotency_keys, job_files, jobs, limits, sources, tenants
 from db.repositories.jobs import Claim, Job, JobState, NewJob
@@ -86,6 +87,7 @@ class IngestionQueue:
 
     def __init__(self, database: Database, *, limited: bool = False) -> None:
         self._database = database
+        self._endings = JobEndings(database)
         self._limited = limited
 
     async def submit(
@@ -134,9 +136,19 @@ class IngestionQueue:
         return shown
 
     async def until_ended(self, tenant_id: UUID, job: Job) -> Job:
-        """The job when it has ended, however long that takes; somebody must work on it."""
-        while not job.state.is_final:
-            (job,) = await self.wait(tenant_id, [job], seconds=60)
+        """The job when it has ended, however long that takes; somebody must work on it.
+
+        Raises:
+            NotFoundError: It is not there any more.
+            UnavailableError: The database can't be reached.
+        """
+        while not job.state.is_final:  # an ended one may have been queued anew
+            await self._endings.wait(tenant_id, job.id)
+            async with self._database.tenant(tenant_id) as connection:
+                found = await jobs.get(connection, job.id)
+            if found is None:
+                raise NotFoundError(f"the job {job.id} is not there any more")
+            job = found
         return job
 
     async def get(self, tenant_id: UUID, job_id: UUID, *, viewer: Writer | None = None) -> Job:

@@ -9,7 +9,7 @@ A job is taken for the length of a lease, which its worker renews. Each taking r
 fence or state is no longer the job's has lost it, and nothing that it does under `hold` is kept.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -190,6 +190,7 @@ SELECT id, number, kind, source_document_id, state, progress, result, error, err
 FROM jobs
 """
 GET = f"{SHOWN} WHERE id = $1"
+UNFINISHED = "SELECT id FROM jobs WHERE id = ANY ($1) AND state IN ('queued', 'running')"
 # To whoever asked for it, and to others unless the document is closed to them, or will be.
 VISIBLE = """
 (subject IS NOT DISTINCT FROM {subject} OR (
@@ -343,6 +344,11 @@ async def delete_old(connection: Connection, tenant_id: UUID, *, older_than: tim
 async def get(connection: Connection, job_id: UUID) -> Job | None:
     row = await connection.fetchrow(GET, job_id)
     return _job(row) if row else None
+
+
+async def unfinished(connection: Connection, job_ids: Iterable[UUID]) -> set[UUID]:
+    """Those of the jobs that have not ended."""
+    return {row["id"] for row in await connection.fetch(UNFINISHED, list(job_ids))}
 
 
 async def is_visible(connection: Connection, job_id: UUID, viewer: Writer) -> bool:

@@ -4,9 +4,10 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Self
 
 import numpy as np
@@ -58,6 +59,9 @@ class MiniLMEmbeddings(Embeddings):
         self._encoder = encoder
         self._tokenizer = tokenizer
         self._threads = threads
+        self._background = ThreadPoolExecutor(
+            threads, thread_name_prefix="minilm-background", initializer=_lower_priority
+        )
 
     @classmethod
     def load(cls, *, threads: int | None = None) -> Self:
@@ -138,19 +142,29 @@ class MiniLMEmbeddings(Embeddings):
         """Run the batches, several at once.
 
         A single batch, such as a query, runs on the caller's thread. The threads belong to the call, so a
-        query never waits behind another call's thousand batches.
+        query never waits behind another call's thousand batches; only those in the background are shared.
         """
-        workers = min(self._threads, len(batches))
-        if workers <= 1 and not background:
+        if background:
+            self._take_turns(run, batches)
+        elif len(batches) <= 1 or self._threads == 1:
             for batch in batches:
                 run(batch)
-            return
-        initializer = _lower_priority if background else None
-        with ThreadPoolExecutor(
-            max(workers, 1), thread_name_prefix="minilm", initializer=initializer
-        ) as pool:
-            for _ in pool.map(run, batches):
-                pass
+        else:
+            with ThreadPoolExecutor(self._threads, thread_name_prefix="minilm") as pool:
+                for _ in pool.map(run, batches):
+                    pass
+
+    def _take_turns(self, run: Callable[[list[int]], None], batches: list[list[int]]) -> None:
+        """Run the batches on the threads of the background, of which a call has no more than its turn."""
+        waiting, running = iter(batches), set[Future[None]]()
+        while True:
+            for batch in islice(waiting, self._threads - len(running)):
+                running.add(self._background.submit(run, batch))
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for one in done:
+                one.result()
 
 
 def plan_batches(lengths: Sequence[int]) -> list[list[int]]:

@@ -1,8 +1,11 @@
 import json
 import os
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, Semaphore
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -54,6 +57,42 @@ def test_concurrent_calls_do_not_mix_up_their_results(minilm: MiniLMEmbeddings) 
     with ThreadPoolExecutor(4) as pool:
         for vectors in pool.map(lambda _: minilm.encode(TEXTS), range(4)):
             assert vectors == pytest.approx(expected, abs=1e-5)
+
+
+def test_what_is_done_in_the_background_is_the_same(minilm: MiniLMEmbeddings) -> None:
+    assert minilm.encode(TEXTS, background=True) == pytest.approx(minilm.encode(TEXTS), abs=1e-5)
+    in_front, behind = minilm.encode_tokens(TEXTS), minilm.encode_tokens(TEXTS, background=True)
+    for one, other in zip(in_front, behind, strict=True):
+        assert one.tokens == pytest.approx(other.tokens, abs=1e-4)
+    assert minilm.embed_documents([]) == []
+
+
+class Slow:
+    """An encoder that notes the length of what it is given, and waits to be let go on."""
+
+    def __init__(self) -> None:
+        self.lengths: list[int] = []
+        self.begun, self.may_go_on = Event(), Semaphore(0)
+
+    def vectors(self, ids: Any, mask: Any) -> Any:
+        self.lengths.append(ids.shape[1])
+        self.begun.set()
+        assert self.may_go_on.acquire(timeout=60)
+        return np.zeros((len(ids), 384), dtype=np.float32)
+
+
+def test_a_short_text_takes_its_turn_among_the_batches_of_a_long_document(minilm: MiniLMEmbeddings) -> None:
+    slow = Slow()
+    one_thread = MiniLMEmbeddings(cast("BertEncoder", slow), minilm._tokenizer, threads=1)
+    with ThreadPoolExecutor(2) as pool:
+        long = pool.submit(one_thread.embed_documents, [LONG] * 10)  # each fills a batch with another
+        assert slow.begun.wait(60)
+        short = pool.submit(one_thread.embed_documents, ["short"])
+        while not one_thread._background._work_queue.qsize():
+            time.sleep(0.001)
+        slow.may_go_on.release(100)
+        assert (len(long.result()), len(short.result())) == (10, 1)
+    assert slow.lengths.index(3) == 1
 
 
 def test_different_texts_get_different_vectors(minilm: MiniLMEmbeddings) -> None:
