@@ -13,6 +13,7 @@ import pypdfium2.raw
 
 from rag.parse.page.layout import Box, Drawing, Layout, Line, Style, Word
 from rag.parse.pdf_drawing import read_drawing, turned
+from rag.parse.pdf_repair import Sides, repair
 
 _raw: Any = pypdfium2.raw  # an untyped package
 _WORD = re.compile(r"\S+")
@@ -39,8 +40,8 @@ def read_layout(page: Any) -> Layout:
     drawing = read_drawing(page)
     text_page = page.get_textpage()
     try:
-        text = str(text_page.get_text_range())
-        characters = _Characters(text_page, text, page.get_rotation())
+        characters = _Characters(text_page, page.get_rotation())
+        text = characters.text
         lines = tuple(characters.lines())
         words = tuple(characters.words(lines)) if _hints_at_table(text, drawing) else ()
     finally:
@@ -55,21 +56,30 @@ def _hints_at_table(text: str, drawing: Drawing) -> bool:
 
 
 class _Characters:
-    """Boxes and styles of a page's characters, by their offset in the text."""
+    """A page's repaired text, and boxes and styles of its characters, by their offset in that."""
 
-    def __init__(self, text_page: Any, text: str, turn: int) -> None:
+    def __init__(self, text_page: Any, turn: int) -> None:
         self._page = text_page
-        self._text = text
         self._turn = turn
         self._fonts: dict[int, bool] = {}
         self._rect = _raw.FS_RECTF()
         self._matrix = _raw.FS_MATRIX()
+        text = str(text_page.get_text_range())
         # pdfium leaves some characters out of the text; then offsets must be translated one by one.
         self._shifted = int(text_page.count_chars()) != len(text)
+        self._origins: tuple[int, ...] | None = None
+        repaired = repair(text, self)
+        self.text, self._origins = repaired.text, repaired.origins
+
+    def is_generated(self, offset: int) -> bool:
+        return bool(_raw.FPDFText_IsGenerated(self._page, self._index(offset)) == 1)
+
+    def is_unknown(self, offset: int) -> bool:
+        return bool(_raw.FPDFText_HasUnicodeMapError(self._page, self._index(offset)) == 1)
 
     def lines(self) -> Iterator[Line]:
         start = 0
-        for raw in self._text.split("\r\n"):
+        for raw in self.text.split("\r\n"):
             end = start + len(raw)
             last = start + len(raw.rstrip()) - 1
             if last < start:
@@ -82,13 +92,13 @@ class _Characters:
 
     def words(self, lines: tuple[Line, ...]) -> Iterator[Word]:
         for number, line in enumerate(lines):
-            for found in _WORD.finditer(self._text, line.start, line.end):
+            for found in _WORD.finditer(self.text, line.start, line.end):
                 box = self._box(found.start(), found.end() - 1)
                 if box.width <= _WIDE * box.height * len(found[0]):
                     yield Word(found[0], found.start(), found.end(), number, box)
                     continue
                 for start, end in self._parts(found.start(), found.end(), _GAP * box.height):
-                    yield Word(self._text[start:end], start, end, number, self._box(start, end - 1))
+                    yield Word(self.text[start:end], start, end, number, self._box(start, end - 1))
 
     def _parts(self, start: int, end: int, gap: float) -> Iterator[tuple[int, int]]:
         """`[start, end)`, cut where pdfium put no space between characters that stand far apart."""
@@ -102,21 +112,22 @@ class _Characters:
         yield start, end
 
     def _box(self, first: int, last: int) -> Box:
-        left, bottom, right, top = self._sides(first)
+        left, bottom, right, top = self.sides(first)
         if last != first:
-            left_, bottom_, right_, top_ = self._sides(last)
+            left_, bottom_, right_, top_ = self.sides(last)
             left, bottom = min(left, left_), min(bottom, bottom_)
             right, top = max(right, right_), max(top, top_)
         return turned(left, bottom, right, top, self._turn)
 
-    def _sides(self, offset: int) -> tuple[float, float, float, float]:
+    def sides(self, offset: int) -> Sides:
         rect = self._rect
         if not _raw.FPDFText_GetLooseCharBox(self._page, self._index(offset), rect):
             return _NOWHERE
         return rect.left, rect.bottom, rect.right, rect.top
 
     def _index(self, offset: int) -> int:
-        return _raw.FPDFText_GetCharIndexFromTextIndex(self._page, offset) if self._shifted else offset
+        origin = offset if self._origins is None else self._origins[offset]
+        return _raw.FPDFText_GetCharIndexFromTextIndex(self._page, origin) if self._shifted else origin
 
     def _style(self, first: int, last: int) -> tuple[Style | None, bool]:
         """From three characters of a line, and whether it can't be seen."""
@@ -134,7 +145,7 @@ class _Characters:
         return Style(max(sizes), all(bolds), uniform), all(hidden)
 
     def _word_near(self, offset: int) -> int:
-        return offset - 1 if self._text[offset].isspace() else offset
+        return offset - 1 if self.text[offset].isspace() else offset
 
     def _size(self, index: int) -> float:
         _raw.FPDFText_GetMatrix(self._page, index, self._matrix)

@@ -6,12 +6,10 @@ The URL must be a superuser's: each peer gets a new database there, and makes th
 
 import asyncio
 import json
-import os
 import subprocess
 import time
 import urllib.error
 import urllib.request
-import venv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from tests.benchmarks.data import ROOT
+from tests.benchmarks.environments import python_with
 from tests.benchmarks.peers.shell import RESULT
 
 PEERS = ("langchain", "llama_index", "haystack")
@@ -107,14 +106,7 @@ def run_bm25s(
 
 def peers_python() -> Path:
     """Python of an environment with the peers, made on first use: never the project's own."""
-    folder = Path(os.environ.get("GROUNDWORK_BENCH_CACHE", ROOT / ".data" / "bench")) / "peers-venv"
-    python = folder / "bin" / "python"
-    installed = folder / "requirements.txt"
-    if not installed.exists() or installed.read_text() != REQUIREMENTS.read_text():
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", REQUIREMENTS], check=True)
-        installed.write_text(REQUIREMENTS.read_text())
-    return python
+    return python_with(REQUIREMENTS, "peers-venv")
 
 
 def _rows(ranked: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
