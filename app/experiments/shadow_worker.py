@@ -24,6 +24,7 @@ from app.model_options import model_options
 from app.settings import Settings
 from app.telemetry.parts import Telemetry
 from graph.build import build_answer_graph
+from observability.langsmith import quieten_langchain
 from observability.logs import configure_logs
 from observability.metrics import Metrics
 from rag.errors import GroundworkError
@@ -56,6 +57,7 @@ async def work(settings: Settings, pipe: BinaryIO) -> None:
         UnavailableError: The database can't be reached.
         ModelError: A model can't be loaded.
     """
+    quieten_langchain()
     dropped = Dropped()
     async with open_foundation(settings, Telemetry(Metrics(enabled=False)), None) as base:
         async with _runner(settings, base, dropped) as runner, runner.running(), _counting(base, dropped):

@@ -47,7 +47,8 @@ class JobEndings:
                 await asyncio.sleep(LOOK_S)
         except Exception as exc:  # noqa: BLE001 - told to all who wait
             for ended in waiting:
-                ended.set_exception(exc)
+                if not ended.done():
+                    ended.set_exception(exc)
         finally:
             del self._looking[tenant_id]
 

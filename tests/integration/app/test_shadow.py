@@ -24,6 +24,7 @@ from tests.integration.app.conftest import POLICY, ingest_text
 from tests.integration.app.experimenters import Experimenter, until
 from tests.integration.conftest import running_service, settings_for
 from tests.standins.chat_servers import ChatServer, chat_server
+from tests.standins.langsmith import langsmith_server
 
 SILENT_S = 30.0  # for so long the model says nothing while it isn't open
 MODEL = "openai:gpt-4o-mini"
@@ -332,6 +333,31 @@ async def test_a_process_that_can_not_live_is_not_started_for_every_request(
     with capture_logs() as logs:
         await until(are_counted)
     assert len([line for line in logs if line["event"] == "shadow_process_started"]) <= 1
+
+
+async def test_nothing_is_traced_because_the_environment_says_so(
+    openai: ChatServer,
+    logins: DatabaseLogins,
+    *,
+    local_models: LocalModels,
+    database: Database,
+    tenant_id: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """LangChain would send questions and documents by itself."""
+    settings = settings_for(logins, experiment_models=MODEL)
+    with langsmith_server() as langsmith:
+        monkeypatch.setenv("LANGSMITH_TRACING", "true")
+        monkeypatch.setenv("LANGSMITH_ENDPOINT", langsmith.url)
+        monkeypatch.setenv("LANGSMITH_API_KEY", langsmith.key)
+        async with running_service(settings, local_models) as opened:
+            await ingest_text(opened, POLICY, title="Leave policy", source_document_id="leave-traced")
+            admin = Experimenter(opened, {})
+            experiment = await admin.run(CANDIDATE, kind="shadow")
+            await admin.ask()
+            await result_of(database, tenant_id, experiment)
+            await admin.stop_all()
+    assert langsmith.paths == []
 
 
 async def test_a_service_that_stops_waits_for_no_candidate(
