@@ -21,7 +21,7 @@ from tests.integration.conftest import running_service, settings_for
 from tests.standins.chat_servers import ChatServer, chat_server
 
 MODEL = "openai:gpt-4o-mini"
-USERS = [f"user-{number}" for number in range(8)]
+USERS = [f"user-{number}" for number in range(24)]  # all in one half once in eight million runs
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ async def test_an_anonymous_caller_is_known_by_conversation(
         return ((await anybody.ask())["variant"] or "").startswith(f"{experiment['key']}/")
 
     await until(is_taken_up)
-    first = [await anybody.ask() for _ in range(8)]
+    first = [await anybody.ask() for _ in USERS]
     assert len({body["variant"] for body in first}) == 2
     for body in first:
         again = await anybody.ask(conversation_id=body["conversation_id"])
@@ -161,7 +161,7 @@ async def test_every_replica_follows_changed_weights(admin: Experimenter, replic
         return ((await anybody.ask())["variant"] or "").startswith(f"{experiment['key']}/")
 
     await until(is_taken_up)
-    pairs = [(body["conversation_id"], body["variant"]) for body in [await anybody.ask() for _ in range(8)]]
+    pairs = [(body["conversation_id"], body["variant"]) for body in [await anybody.ask() for _ in USERS]]
     stays = next(conversation for conversation, variant in pairs if variant == f"{key}/one-source")
     moves = next(conversation for conversation, variant in pairs if variant == f"{key}/control")
     changed = await admin.change(experiment, weights={"control": 0})
