@@ -1,12 +1,19 @@
+import os
 import socket
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from app.settings import Settings
 from observability.logs import configure_logs
 from rag.models.local import LocalModels
 from rag.models.minilm import MiniLMEmbeddings
+
+# A change is judged by the same examples on every run and however busy the machine is.
+# HYPOTHESIS_PROFILE=default looks for new ones.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 @pytest.fixture(autouse=True, scope="session")

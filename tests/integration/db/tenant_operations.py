@@ -212,7 +212,9 @@ async def work(call: Call) -> object:
         claim = await jobs.claim(connection, kinds=["ingest"], worker="test", lease=timedelta(minutes=5))
     if claim is None:
         return None
-    (owner,) = (tenant for tenant in call.world.tenants if tenant.id == claim.tenant_id)
+    owner = next((tenant for tenant in call.world.tenants if tenant.id == claim.tenant_id), None)
+    if owner is None:  # what another test of this database left
+        return None
     assert owner.canary in str(claim.payload)
     with suppress(jobs.LeaseLostError):
         async with call.database.tenant(claim.tenant_id) as connection:

@@ -240,7 +240,7 @@ async def _run(walls: Walls, *, examples: int, steps: int) -> None:
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
-            deadline=None,
+            derandomize=False,  # a second run is to find other examples
             database=None,
             phases=[Phase.generate],  # what hangs on timing gets no smaller
             suppress_health_check=list(HealthCheck),
