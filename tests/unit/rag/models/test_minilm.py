@@ -1,11 +1,8 @@
 import json
 import os
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event, Semaphore
-from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,14 +11,8 @@ from hypothesis import strategies as st
 
 from rag.errors import InvalidInputError, ModelError
 from rag.models.bert_onnx import BertEncoder, check_sha256
-from rag.models.minilm import (
-    BATCH_TOKENS,
-    MAX_TOKENS,
-    RUN_COST,
-    WEIGHTS_SHA256,
-    MiniLMEmbeddings,
-    plan_batches,
-)
+from rag.models.minilm import MAX_TOKENS, WEIGHTS_SHA256, MiniLMEmbeddings, plan_batches
+from rag.models.shared_batches import BATCH_TOKENS, RUN_COST
 
 REFERENCE = json.loads((Path(__file__).parent / "data" / "minilm_reference.json").read_text("utf-8"))["cases"]
 TEXTS = [case["text"] for case in REFERENCE]
@@ -65,34 +56,6 @@ def test_what_is_done_in_the_background_is_the_same(minilm: MiniLMEmbeddings) ->
     for one, other in zip(in_front, behind, strict=True):
         assert one.tokens == pytest.approx(other.tokens, abs=1e-4)
     assert minilm.embed_documents([]) == []
-
-
-class Slow:
-    """An encoder that notes the length of what it is given, and waits to be let go on."""
-
-    def __init__(self) -> None:
-        self.lengths: list[int] = []
-        self.begun, self.may_go_on = Event(), Semaphore(0)
-
-    def vectors(self, ids: Any, mask: Any) -> Any:
-        self.lengths.append(ids.shape[1])
-        self.begun.set()
-        assert self.may_go_on.acquire(timeout=60)
-        return np.zeros((len(ids), 384), dtype=np.float32)
-
-
-def test_a_short_text_takes_its_turn_among_the_batches_of_a_long_document(minilm: MiniLMEmbeddings) -> None:
-    slow = Slow()
-    one_thread = MiniLMEmbeddings(cast("BertEncoder", slow), minilm._tokenizer, threads=1)
-    with ThreadPoolExecutor(2) as pool:
-        long = pool.submit(one_thread.embed_documents, [LONG] * 10)  # each fills a batch with another
-        assert slow.begun.wait(60)
-        short = pool.submit(one_thread.embed_documents, ["short"])
-        while not one_thread._background._work_queue.qsize():
-            time.sleep(0.001)
-        slow.may_go_on.release(100)
-        assert (len(long.result()), len(short.result())) == (10, 1)
-    assert slow.lengths.index(3) == 1
 
 
 def test_different_texts_get_different_vectors(minilm: MiniLMEmbeddings) -> None:
