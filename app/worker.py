@@ -39,6 +39,7 @@ from rag.errors import (
 log = structlog.get_logger(__name__)
 
 BEATS = 4  # in a lease: it survives three that are lost
+SHOWN_S = 0.5  # between two reports of progress that are shown
 IDLE_S = 5.0  # between two looks at the queue that nothing asked for; a back-off ends unannounced
 CLOCK_S = 10.0  # between two looks at the schedules and at lost workers
 FIRST_BACKOFF_S = 5.0
@@ -57,7 +58,7 @@ class Handler(Protocol):
 
         Args:
             claim: The job.
-            report: Awaited with the progress to show.
+            report: Awaited with the progress to show, soon or with the job's end.
 
         Returns:
             What came of it, to be written down; None when the handler has ended the job itself.
@@ -150,8 +151,15 @@ class Worker:
 
     async def _run(self, claim: Claim) -> None:
         """Do the job, and stop doing it when it is no longer ours."""
-        work = asyncio.create_task(self._told(claim))
-        heart = asyncio.create_task(self._beat(claim))
+        reported = asyncio.Event()
+
+        async def report(progress: Mapping[str, Any]) -> None:
+            claim.progress.clear()
+            claim.progress.update(progress)
+            reported.set()
+
+        work = asyncio.create_task(self._told(claim, report))
+        heart = asyncio.create_task(self._beat(claim, reported))
         try:
             await asyncio.wait({work, heart}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -159,24 +167,24 @@ class Worker:
                 task.cancel()
             await asyncio.gather(work, heart, return_exceptions=True)
 
-    async def _told(self, claim: Claim) -> None:
+    async def _told(self, claim: Claim, report: Report) -> None:
         """Do the job, within a span; count how it ends and how long it took."""
         began, outcome = time.perf_counter(), "stopped"
         ids = {"groundwork.job_id": str(claim.id), "groundwork.tenant_id": str(claim.tenant_id)}
         structlog.contextvars.bind_contextvars(tenant=str(claim.tenant_id), job_id=str(claim.id))
         try:
             with self._telemetry.around(f"job {claim.kind}", attributes=ids):
-                outcome = await self._work(claim)
+                outcome = await self._work(claim, report)
         finally:
             metrics = self._telemetry.metrics
             metrics.count(JOBS, kind=claim.kind, outcome=outcome)
             metrics.observe(JOB_DURATION, time.perf_counter() - began, kind=claim.kind)
 
-    async def _work(self, claim: Claim) -> str:
+    async def _work(self, claim: Claim, report: Report) -> str:
         """How the job ended, for the metrics."""
         context = {"job_id": str(claim.id), "kind": claim.kind, "attempt": claim.attempts}
         try:
-            result = await self._handlers[claim.kind](claim, lambda progress: self._report(claim, progress))
+            result = await self._handlers[claim.kind](claim, report)
             if result is not None:
                 async with self._database.tenant(claim.tenant_id) as connection:
                     await jobs.end(connection, claim, JobState.SUCCEEDED, result=result)
@@ -199,21 +207,21 @@ class Worker:
             log.info("job_succeeded", **context)
             return JobState.SUCCEEDED.value
 
-    async def _beat(self, claim: Claim) -> None:
-        """Renew the lease; returns when the job is no longer ours."""
+    async def _beat(self, claim: Claim, reported: asyncio.Event) -> None:
+        """Renew the lease and show how far the job is; returns when the job is no longer ours."""
         while True:
-            await asyncio.sleep(claim.lease.total_seconds() / BEATS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(claim.lease.total_seconds() / BEATS):
+                    await reported.wait()
+                    await asyncio.sleep(SHOWN_S)
+            reported.clear()
             try:
                 async with self._database.tenant(claim.tenant_id) as connection:
-                    await jobs.beat(connection, claim, None)
+                    await jobs.beat(connection, claim)
             except LeaseLostError:
                 return
             except (GroundworkError, asyncpg.PostgresError):
                 log.warning("heartbeat_failed", job_id=str(claim.id), exc_info=True)
-
-    async def _report(self, claim: Claim, progress: Mapping[str, Any]) -> None:
-        async with self._database.tenant(claim.tenant_id) as connection:
-            await jobs.beat(connection, claim, progress)
 
     async def _record(self, claim: Claim, outcome: Outcome) -> None:
         try:

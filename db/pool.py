@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+from asyncpg.transaction import Transaction
 from pgvector.asyncpg import register_vector
 
 from db.addresses import DatabaseLogins, Login
@@ -22,7 +23,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 
 T = TypeVar("T")
 
-SET_TENANT = "SELECT set_config('app.tenant_id', $1, true)"
+SET_TENANT = "SELECT set_config('app.tenant_id', '{tenant_id}', true);"
 IS_THERE = "SELECT EXISTS (SELECT FROM tenants WHERE id = $1)"
 
 # They ride in the start-up packet, so that no query pays a round trip for them.
@@ -55,6 +56,39 @@ UNREACHABLE = (
 CONNECT_TIMEOUT = 10.0  # seconds; a healthy server answers in milliseconds
 STATEMENT_TIMEOUT = 60.0  # seconds; the longest statement is the switch of a large document
 SYSTEM_CONNECTIONS = 4  # who asks, and the queue
+
+
+class PooledConnection(asyncpg.Connection):
+    """A connection whose transactions begin as a tenant, and end with a reset, without round trips for these.
+
+    The driver sends `BEGIN`, what sets the tenant, `COMMIT` and what resets the session one by one.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._setting = ""
+        self._was_reset = False
+
+    def begin_with(self, setting: str) -> None:
+        """Send this along with the next `BEGIN`."""
+        self._setting = setting
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109
+        if query.startswith("BEGIN"):
+            query, self._setting = query + self._setting, ""
+        ends = query == "COMMIT;"
+        if ends:
+            query += self.get_reset_query()
+        self._was_reset = False
+        status: str = await super().execute(query, *args, timeout=timeout)
+        self._was_reset = ends
+        return status
+
+    async def reset_session(self) -> None:
+        """Leave nothing to whoever has the connection next. The pool calls it when no transaction is open."""
+        if not self._was_reset:
+            await self.execute(self.get_reset_query())
+        self._was_reset = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +138,10 @@ class Database:
         """
         async with _translated(), self._app.acquire() as connection:
             try:
-                async with _as_tenant(connection, tenant_id):
+                async with transaction_of(connection, tenant_id):
                     yield connection
             except asyncpg.ForeignKeyViolationError as exc:
-                async with _as_tenant(connection, tenant_id):
+                async with transaction_of(connection, tenant_id):
                     if await connection.fetchval(IS_THERE, tenant_id):
                         raise
                 raise NotFoundError("the tenant was deleted") from exc
@@ -169,11 +203,11 @@ class Database:
             await connection.fetchval("SELECT 1")
 
 
-@asynccontextmanager
-async def _as_tenant(connection: Connection, tenant_id: UUID) -> AsyncIterator[None]:
-    async with connection.transaction():
-        await connection.execute(SET_TENANT, str(tenant_id))
-        yield
+def transaction_of(connection: Connection, tenant_id: UUID, *, readonly: bool = False) -> Transaction:
+    """A transaction on a pool's connection that sees one tenant's rows."""
+    pooled = cast("PooledConnection", connection)  # or the pool's proxy, which has its methods
+    pooled.begin_with(SET_TENANT.format(tenant_id=tenant_id))
+    return connection.transaction(readonly=readonly)
 
 
 @asynccontextmanager
@@ -257,6 +291,8 @@ async def open_pool(
             command_timeout=STATEMENT_TIMEOUT,
             server_settings=settings,
             init=_prepare_connection,
+            reset=_reset_session,
+            connection_class=PooledConnection,
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as exc:
         raise UnavailableError(f"cannot connect to the database: {exc}") from exc
@@ -269,6 +305,10 @@ async def _close(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         await asyncio.wait_for(pool.close(), timeout=10)
     except TimeoutError:
         pool.terminate()
+
+
+async def _reset_session(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    await cast("PooledConnection", connection).reset_session()
 
 
 async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

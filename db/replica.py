@@ -23,7 +23,6 @@ import structlog
 
 from db.addresses import DatabaseLogins
 from db.pool import (
-    SET_TENANT,
     SYSTEM_CONNECTIONS,
     UNREACHABLE,
     Connection,
@@ -31,6 +30,7 @@ from db.pool import (
     PoolUse,
     ReplicaUse,
     open_pool,
+    transaction_of,
 )
 from rag.errors import UnavailableError
 
@@ -164,8 +164,7 @@ class Replica:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 connection = await stack.enter_async_context(self._pool.acquire())
-                await stack.enter_async_context(connection.transaction(readonly=True))
-                await connection.execute(SET_TENANT, str(tenant_id))
+                await stack.enter_async_context(transaction_of(connection, tenant_id, readonly=True))
                 found = await _read_corpus(connection, tenant_id)
         except (*UNREACHABLE, UnavailableError) as exc:
             if connection is not None:

@@ -35,7 +35,7 @@ def note_statement(query: "asyncpg.connection.LoggedQuery") -> None:
     span.end(ended)
 
 
-@lru_cache(maxsize=2048)  # the service's statements are constants; there are some hundreds
+@lru_cache(maxsize=2048)  # some hundreds of constants, and one that begins as a tenant for each of those
 def statement_name(query: str) -> str:
     """`SELECT documents` for a statement about that table."""
     verb, table = VERB.search(query), TABLE.search(query)

@@ -101,8 +101,9 @@ class PostgresSourceStore:
             await sources.add_version(connection, tenant_id, stored, new)
             numbers = await sources.add_chunks(connection, tenant_id, stored, new)
             source_id = stored.document_id
-            await search_index.remove_vectors(connection, source_id)
-            await search_index.remove_words(connection, source_id)
+            if stored.version > 1:
+                await search_index.remove_vectors(connection, source_id)
+                await search_index.remove_words(connection, source_id)
             await search_index.add_vectors(
                 connection,
                 tenant_id,

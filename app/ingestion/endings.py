@@ -6,7 +6,7 @@ from uuid import UUID
 from db.pool import Database
 from db.repositories import jobs
 
-LOOK_S = 0.1  # between two looks, while somebody waits
+LOOK_S = 0.2  # between two looks, while somebody waits
 
 Waiting = dict[asyncio.Future[None], UUID]  # for the job of that id
 

@@ -10,7 +10,7 @@ fence or state is no longer the job's has lost it, and nothing that it does unde
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -64,7 +64,11 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A job in the hands of a worker."""
+    """A job in the hands of a worker.
+
+    Attributes:
+        progress: How far the job is: shown by the next beat and by its end. Empty says nothing new.
+    """
 
     id: UUID
     tenant_id: UUID
@@ -75,6 +79,7 @@ class Claim:
     max_attempts: int
     fence: int
     lease: timedelta
+    progress: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +104,12 @@ class Job:
     finished_at: datetime | None
 
 
-ADD = """
-INSERT INTO jobs (tenant_id, kind, payload, source_document_id, priority, max_attempts, subject)
-VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
-"""
 # Sent when the transaction commits; several in one transaction arrive as one.
-WAKE = f"SELECT pg_notify('{CHANNEL}', '')"
+WAKE = f"pg_notify('{CHANNEL}', '')"
+ADD = f"""
+INSERT INTO jobs (tenant_id, kind, payload, source_document_id, priority, max_attempts, subject)
+VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id, {WAKE}
+"""
 # The first job that may run of each tenant; of those, the tenant's with the fewest running. Tenants are found
 # by skipping through the index, so that a long queue of one costs the others nothing. Two claims at once lock
 # different jobs.
@@ -140,14 +145,14 @@ WHERE id = (
 RETURNING id, tenant_id, kind, payload, source_document_id, attempts, max_attempts, fence
 """
 # What was taken by a worker that has gone. Its last attempt may be what ended it.
-EXPIRE = """
+EXPIRE = f"""
 UPDATE jobs SET lease_until = NULL, worker = NULL, updated_at = now(),
     state = CASE WHEN attempts < max_attempts THEN 'queued' ELSE 'failed' END,
     finished_at = CASE WHEN attempts < max_attempts THEN NULL ELSE now() END,
     error_code = 'worker_lost',
     error = format('the worker stopped in the middle of it, %s of %s attempts', attempts, max_attempts)
 WHERE id IN (SELECT id FROM jobs WHERE state = 'running' AND lease_until < now() FOR UPDATE SKIP LOCKED)
-RETURNING id
+RETURNING {WAKE}
 """
 MINE = "id = $1 AND fence = $2 AND state = 'running'"
 BEAT = f"""
@@ -157,13 +162,13 @@ WHERE {MINE} RETURNING id
 HOLD = f"SELECT id FROM jobs WHERE {MINE} FOR UPDATE"
 END = f"""
 UPDATE jobs SET state = $3, result = $4, error = $5, error_code = $6, lease_until = NULL, worker = NULL,
-    finished_at = now(), updated_at = now()
-WHERE {MINE} RETURNING id
+    progress = coalesce($7, progress), finished_at = now(), updated_at = now()
+WHERE {MINE} RETURNING id, {WAKE}
 """
 PUT_BACK = f"""
 UPDATE jobs SET state = 'queued', lease_until = NULL, worker = NULL, updated_at = now(),
     run_at = now() + $3, error = $4, error_code = $5, attempts = attempts - $6
-WHERE {MINE} RETURNING id
+WHERE {MINE} RETURNING id, {WAKE}
 """
 CANCEL = """
 UPDATE jobs SET state = 'cancelled', lease_until = NULL, worker = NULL, finished_at = now(),
@@ -175,10 +180,10 @@ UPDATE jobs SET state = 'cancelled', lease_until = NULL, worker = NULL, finished
     updated_at = now(), error = $3, error_code = 'cancelled'
 WHERE tenant_id = $1 AND source_document_id = $2 AND state IN ('queued', 'running') RETURNING id
 """
-RETRY = """
+RETRY = f"""
 UPDATE jobs SET state = 'queued', attempts = 0, run_at = now(), finished_at = NULL, error = NULL,
-    error_code = NULL, result = NULL, progress = '{}', updated_at = now(), payload = payload || $2
-WHERE id = $1 AND state IN ('failed', 'cancelled', 'quarantined') RETURNING id
+    error_code = NULL, result = NULL, progress = '{{}}', updated_at = now(), payload = payload || $2
+WHERE id = $1 AND state IN ('failed', 'cancelled', 'quarantined') RETURNING id, {WAKE}
 """
 DELETE = f"DELETE FROM jobs WHERE id = $1 AND state IN ({FINISHED}) RETURNING id"
 DELETE_OLD = f"""
@@ -224,7 +229,6 @@ async def add(connection: Connection, tenant_id: UUID, new: NewJob) -> UUID:
         new.max_attempts,
         new.subject,
     )
-    await connection.execute(WAKE)
     return job_id
 
 
@@ -245,20 +249,16 @@ async def claim(
 
 async def expire(connection: Connection) -> int:
     """Put jobs of lost workers back, or to the failed; how many. Needs a `system` connection."""
-    expired = len(await connection.fetch(EXPIRE))
-    if expired:
-        await connection.execute(WAKE)
-    return expired
+    return len(await connection.fetch(EXPIRE))
 
 
-async def beat(connection: Connection, claim: Claim, progress: Mapping[str, Any] | None) -> None:
-    """Renew the lease and, unless None, say how far the job is.
+async def beat(connection: Connection, claim: Claim) -> None:
+    """Renew the lease, and show how far the job is.
 
     Raises:
         LeaseLostError: The job is no longer the worker's.
     """
-    shown = None if progress is None else dict(progress)
-    _check_lease(await connection.fetchval(BEAT, claim.id, claim.fence, claim.lease, shown))
+    _check_lease(await connection.fetchval(BEAT, claim.id, claim.fence, claim.lease, claim.progress or None))
 
 
 async def hold(connection: Connection, claim: Claim) -> None:
@@ -279,14 +279,16 @@ async def end(
     error: str | None = None,
     error_code: str | None = None,
 ) -> None:
-    """Write down how the job ended.
+    """Write down how the job ended. Workers are told: another job of the same document may wait for it.
 
     Raises:
         LeaseLostError: The job is no longer the worker's.
     """
     shown = None if result is None else dict(result)
-    _check_lease(await connection.fetchval(END, claim.id, claim.fence, state.value, shown, error, error_code))
-    await connection.execute(WAKE)  # another job of the same document may be waiting for it
+    ended = await connection.fetchval(
+        END, claim.id, claim.fence, state.value, shown, error, error_code, claim.progress or None
+    )
+    _check_lease(ended)
 
 
 async def put_back(
@@ -308,7 +310,6 @@ async def put_back(
             PUT_BACK, claim.id, claim.fence, delay, error, error_code, 0 if counts else 1
         )
     )
-    await connection.execute(WAKE)
 
 
 async def cancel(connection: Connection, job_id: UUID, *, reason: str) -> bool:
@@ -325,10 +326,7 @@ async def cancel_of_source(
 
 async def retry(connection: Connection, job_id: UUID, *, payload: Mapping[str, Any] | None = None) -> bool:
     """Queue a job anew that failed, was cancelled or quarantined, with changes to its payload."""
-    if await connection.fetchval(RETRY, job_id, dict(payload or {})) is None:
-        return False
-    await connection.execute(WAKE)
-    return True
+    return await connection.fetchval(RETRY, job_id, dict(payload or {})) is not None
 
 
 async def delete(connection: Connection, job_id: UUID) -> bool:

@@ -14,7 +14,7 @@ SELECT id, $1, $2, $3, $4 FROM tenants
 ON CONFLICT (tenant_id, name) DO NOTHING
 """
 # Late rounds are not made up for: after a night without workers a job runs once.
-TICK = """
+TICK = f"""
 WITH due AS (
     SELECT tenant_id, name FROM schedules WHERE next_run_at <= now() FOR UPDATE SKIP LOCKED
 ), moved AS (
@@ -24,7 +24,7 @@ WITH due AS (
 )
 INSERT INTO jobs (tenant_id, kind, payload, priority)
 SELECT tenant_id, kind, payload, -10 FROM moved
-RETURNING id
+RETURNING {WAKE}
 """
 
 
@@ -45,7 +45,4 @@ async def ensure(connection: Connection, schedule: Schedule) -> None:
 
 async def tick(connection: Connection) -> int:
     """Queue what is due; how many jobs. Needs a `system` connection."""
-    queued = len(await connection.fetch(TICK))
-    if queued:
-        await connection.execute(WAKE)
-    return queued
+    return len(await connection.fetch(TICK))

@@ -167,7 +167,8 @@ async def upsert(connection: Connection, owner: Writer, new: NewVersion) -> Stor
     if row is None:
         return None
     stored = StoredVersion(row["document_id"], row["version"])
-    await scope.replace_attributes(connection, owner.tenant_id, stored.document_id, row["metadata"])
+    if row["metadata"] or stored.version > 1:
+        await scope.replace_attributes(connection, owner.tenant_id, stored.document_id, row["metadata"])
     await scope.replace_readers(connection, owner.tenant_id, stored.document_id, row["acl"])
     return stored
 

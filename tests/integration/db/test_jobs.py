@@ -117,7 +117,7 @@ async def test_an_expired_lease_gives_the_job_to_another_worker_and_shuts_the_fi
     assert (mine.id, mine.fence, mine.attempts) == (job_id, lost.fence + 1, 2)
     async with database.tenant(own_tenant_id) as connection:
         for act in (
-            jobs.beat(connection, lost, {}),
+            jobs.beat(connection, lost),
             jobs.hold(connection, lost),
             jobs.end(connection, lost, JobState.SUCCEEDED),
             jobs.put_back(connection, lost),
