@@ -6,7 +6,7 @@ parameters; only identifiers and numbers of our own (space, dimensions) are form
 
 How a search goes:
 
-1. `few` counts the chunks in scope, up to a limit. Below it, all of them are compared (exact); above it, the
+1. `few` has the chunks in scope, up to a limit. Below it, all of them are compared (exact); above it, the
    HNSW index is scanned, going on until enough chunks in scope were found, and the postings are pruned.
 2. The lexical leg reads each word's best postings, rare words whole, until its budget is spent; the chunks
    that gather most impact are its candidates.
@@ -61,25 +61,43 @@ CASE WHEN jsonb_typeof(settings #> '{{retrieval,{name}}}') = 'number'
 """
 NUMBERS = ", ".join(NUMBER.format(name=name) for name in ("k1", "b", "vector_weight"))
 # All chunks in scope, up to one more than are worth comparing one by one. Not counted when the scope is
-# simply the whole of a large corpus.
+# simply the whole of a large corpus, nor when it has more than twice as many sources as usually hold so many
+# chunks (`broad`): looking at the sources alone takes a tenth of the time.
 FEW = """
 exact_limit AS MATERIALIZED (
     SELECT %(exact_limit)s AS chunks
     FROM corpus CROSS JOIN pg_class WHERE oid = 'chunk_embeddings'::regclass
+), source_limit AS MATERIALIZED (
+    SELECT %(source_limit)s AS sources FROM exact_limit
+), sources_in_scope AS MATERIALIZED (
+    SELECT m.source_id FROM (%(driver)s) m WHERE %(counted)s AND %(condition)s
+    LIMIT (SELECT sources + 1 FROM source_limit)
+), broad AS MATERIALIZED (
+    SELECT coalesce(count(*) > (SELECT sources FROM source_limit), false) AS yes FROM sources_in_scope
 ), few AS MATERIALIZED (
     SELECT t.chunk_number
-    FROM (%(driver)s) m
+    FROM sources_in_scope m
     CROSS JOIN LATERAL (
         SELECT chunk_number FROM chunk_terms WHERE tenant_id = $1 AND source_id = m.source_id OFFSET 0
     ) t
-    WHERE %(counted)s AND %(condition)s
+    WHERE NOT (SELECT yes FROM broad)
     LIMIT (SELECT chunks + 1 FROM exact_limit)
 ), route AS MATERIALIZED (
-    SELECT %(counted)s AS counted, chunks AS exact_limit, (SELECT count(*) FROM few) AS matches,
-           %(counted)s AND (SELECT count(*) FROM few) <= chunks AS exact
-    FROM exact_limit
+    SELECT %(counted)s AS counted, chunks AS exact_limit,
+           CASE WHEN broad.yes THEN chunks + 1 ELSE (SELECT count(*) FROM few) END AS matches,
+           %(counted)s AND NOT broad.yes AND (SELECT count(*) FROM few) <= chunks AS exact
+    FROM exact_limit CROSS JOIN broad
 )
 """
+# Of all tenants, as of the last analysis; without one there is no limit.
+SOURCES_OF_SO_MANY = """
+(
+    SELECT ceil(2 * chunks * s.reltuples / c.reltuples)::bigint FROM pg_class s, pg_class c
+    WHERE s.oid = 'source_documents'::regclass AND s.reltuples > 0
+      AND c.oid = 'chunk_terms'::regclass AND c.reltuples > 0
+)
+"""
+ANY_SOURCES = "NULL::bigint"
 WORTH_COMPARING = f"ceil(sqrt({ROUTE} * $5::float8 * greatest(reltuples, size)))::bigint"
 ALL_CHUNKS = "size"
 ALL_READABLE = "SELECT source_id FROM source_readers WHERE tenant_id = $1 AND reader = ANY ($2::text[])"
@@ -347,6 +365,7 @@ def build_statement(shape: Shape) -> str:
         FEW
         % {
             "exact_limit": ALL_CHUNKS if shape.exact else WORTH_COMPARING,
+            "source_limit": ANY_SOURCES if shape.exact else SOURCES_OF_SO_MANY,
             "driver": shape.driver or ALL_READABLE,
             "counted": "true" if shape.condition or shape.exact else NARROWED_BY_READERS,
             "condition": in_scope if shape.driver else condition,

@@ -35,7 +35,6 @@ class LocalModels:
         return ChatModel(LOCAL_CHAT, model)
 
     def embedding(self) -> EmbeddingModel:
-        # A batch uses every core, so a second one at once would only take its time from the first.
         return EmbeddingModel(
             LOCAL_EMBEDDINGS,
             self.encoder,
@@ -43,5 +42,5 @@ class LocalModels:
             self.encoder,
             chunk_tokens=CHUNK_TOKENS,
             fusion=LOCAL_FUSION,
-            concurrency=1,
+            concurrency=8,  # documents whose texts share batches
         )

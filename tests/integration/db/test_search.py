@@ -8,6 +8,7 @@ import pytest
 
 from db.addresses import DatabaseLogins
 from db.pool import Connection, Database, connect
+from db.repositories import search as search_repository
 from db.repositories import tenants
 from db.repositories.filters import compile_filter
 from db.repositories.search import search_shape, search_values
@@ -17,7 +18,7 @@ from rag.analysis import analyse
 from rag.errors import ConflictError
 from rag.filters import Condition, MetadataKey, Operator
 from rag.fuse import Candidate, Fusion, FusionMethod, fuse
-from rag.ports import SearchQuery, SearchScope, SourceLabels, Writer
+from rag.ports import Findings, SearchQuery, SearchScope, SourceLabels, Writer
 from tests.integration.db.corpus import Searcher, new_version, unit_vector
 
 
@@ -396,6 +397,32 @@ async def space_of(connection: Connection) -> int:
     return space
 
 
+async def test_a_broad_filter_goes_by_the_indexes_and_a_narrow_one_compares_all(
+    database: Database, logins: DatabaseLogins, store: PostgresSourceStore, own_tenant_id: UUID
+) -> None:
+    writer = Writer(own_tenant_id)
+    for number in range(300):
+        texts = [f"word{number} part{part}" for part in range(4)]
+        version = new_version(f"s{number}", texts, seed=number * 100, metadata={"year": number})
+        await store.add_version(writer, version)
+    await analyze(logins)
+
+    async def below(year: int) -> Findings:
+        scope = SearchScope(own_tenant_id, filter=Condition(MetadataKey("year"), Operator.LT, (float(year),)))
+        async with database.tenant(own_tenant_id) as connection:
+            space = await space_of(connection)
+            query = both_legs("word7", unit_vector(1), Fusion(FusionMethod.BOUNDED, 0.0), limit=2)
+            query = replace(query, candidates=2)
+            return await search_repository.search(connection, scope, query, space_id=space, dimensions=384)
+
+    broad, narrow = await below(290), await below(20)
+    assert (broad.plan.exact, broad.plan.matches) == (False, broad.plan.exact_limit + 1)
+    assert (narrow.plan.exact, narrow.plan.matches) == (True, 80)
+    assert broad.plan.exact_limit < 4 * 290
+    for findings in (broad, narrow):
+        assert [found.passage.text.split()[0] for found in findings.passages] == ["word7", "word7"]
+
+
 WHOLE_TABLES = ("postings", "chunk_terms", "chunk_embeddings", "documents", "lexemes", "source_readers")
 
 
@@ -427,7 +454,7 @@ async def test_every_table_is_read_by_its_index_under_the_policies(
     assert "using postings_pkey" in plan
     assert "(lexeme = ANY" in plan
     if narrowed:
-        assert "using source_attributes_value" in plan
+        assert " source_attributes_value" in plan  # of its index
 
 
 async def analyze(logins: DatabaseLogins) -> None:
