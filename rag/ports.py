@@ -101,7 +101,8 @@ class SearchPlan:
 
     Attributes:
         exact: Whether every passage in scope was compared, instead of the indexes' best.
-        matches: Passages in scope, counted up to `exact_limit` + 1; None when nothing narrowed the scope.
+        matches: Passages in scope, counted up to `exact_limit` + 1, which also stands for a scope of so many
+            sources that it isn't counted; None when nothing narrowed the scope.
         exact_limit: Up to how many passages in scope are compared one by one.
         corpus: All passages of the tenant.
         lexemes: The question's words as the lexical leg looked them up.
