@@ -84,8 +84,8 @@ class Plan(BaseModel):
     """What a search chose to do.
 
     With `exact`, every passage in scope was compared with the query; else the indexes' best were. `matches`
-    counts the passages in scope as far as `exact_limit` + 1, which also stands for a scope of so many documents
-    that its passages aren't counted; it is null when nothing narrowed the scope.
+    counts the passages in scope as far as `exact_limit` + 1, which also stands for a scope of so many
+    documents that its passages aren't counted; it is null when nothing narrowed the scope.
     """
 
     model_config = ConfigDict(from_attributes=True)
