@@ -61,8 +61,8 @@ CASE WHEN jsonb_typeof(settings #> '{{retrieval,{name}}}') = 'number'
 """
 NUMBERS = ", ".join(NUMBER.format(name=name) for name in ("k1", "b", "vector_weight"))
 # All chunks in scope, up to one more than are worth comparing one by one. Not counted when the scope is
-# simply the whole of a large corpus, nor when it has more than twice as many sources as usually hold so many
-# chunks (`broad`): looking at the sources alone takes a tenth of the time.
+# simply the whole of a large corpus, nor when it has more sources than usually hold so many chunks (`broad`):
+# looking at the sources alone takes a tenth of the time, and near the limit both routes cost the same.
 FEW = """
 exact_limit AS MATERIALIZED (
     SELECT %(exact_limit)s AS chunks
@@ -92,7 +92,7 @@ exact_limit AS MATERIALIZED (
 # Of all tenants, as of the last analysis; without one there is no limit.
 SOURCES_OF_SO_MANY = """
 (
-    SELECT ceil(2 * chunks * s.reltuples / c.reltuples)::bigint FROM pg_class s, pg_class c
+    SELECT ceil(chunks * s.reltuples / c.reltuples)::bigint FROM pg_class s, pg_class c
     WHERE s.oid = 'source_documents'::regclass AND s.reltuples > 0
       AND c.oid = 'chunk_terms'::regclass AND c.reltuples > 0
 )

@@ -234,7 +234,12 @@ async def _filtered(
     buckets = await _buckets(database)
     sample = questions[::5]
     rows: list[BenchmarkRow] = []
-    chosen_route = search_statement.ROUTE
+    chosen = (search_statement.WORTH_COMPARING, search_statement.SOURCES_OF_SO_MANY)
+    routes = {
+        "exact": (search_statement.ALL_CHUNKS, search_statement.ANY_SOURCES),
+        "index": ("0::bigint", "0::bigint"),
+        "routed": chosen,
+    }
     for share in (0.5, 0.1, 0.01, 0.001):
         limit = share * BUCKETS
         scope = SearchScope(
@@ -244,8 +249,8 @@ async def _filtered(
         queries = [_by_vector(question) for question in sample]
         search = partial(_search, database, scope=scope)
         p50 = {}
-        for name, route in (("exact", 1e15), ("index", 0.0), ("routed", chosen_route)):
-            search_statement.ROUTE = route
+        for name, route in routes.items():
+            search_statement.WORTH_COMPARING, search_statement.SOURCES_OF_SO_MANY = route
             build_statement.cache_clear()
             p50[name] = statistics.median(await _timed(search, queries))
         found = [await search(query) for query in queries]
