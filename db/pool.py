@@ -88,7 +88,7 @@ class PooledConnection(asyncpg.Connection):
         """Leave nothing to whoever has the connection next. The pool calls it when no transaction is open."""
         if not self._was_reset:
             await self.execute(self.get_reset_query())
-        self._was_reset = False
+        self._setting, self._was_reset = "", False
 
 
 @dataclass(frozen=True, slots=True)
