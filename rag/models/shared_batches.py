@@ -93,11 +93,9 @@ class SharedBatches(Generic[T]):
                     self._working -= 1
                     return
             try:
-                done = self._run([call.texts[index] for call, index in batch])
+                self._note(batch, self._run([call.texts[index] for call, index in batch]))
             except Exception as exc:  # noqa: BLE001 - it is raised where the result was asked for
                 self._fail({call for call, _ in batch}, exc)
-            else:
-                self._note(batch, done)
 
     def _take(self) -> list[tuple[_Call[T], int]]:
         """The next batch: calls, and indices of their texts. Empty if nothing waits."""

@@ -97,6 +97,13 @@ def test_a_short_document_takes_its_turn_among_the_batches_of_a_long_one() -> No
     assert held.lengths.index([3]) <= 2
 
 
+def test_a_run_that_leaves_a_text_out_is_an_error_and_keeps_nobody_waiting() -> None:
+    shared = SharedBatches(lambda batch: [len(text) for text in batch if len(text) != 13], threads=1)
+    with pytest.raises(ValueError, match="shorter"):
+        shared.results(of_length(13))
+    assert shared.results(of_length(8)) == [8]
+
+
 def test_who_has_a_text_in_a_failed_batch_is_told_and_nobody_else() -> None:
     held = Held()
     with callers(held) as ask:
