@@ -11,6 +11,7 @@ from pydantic import (
     Field,
     JsonValue,
     ModelWrapValidatorHandler,
+    PlainSerializer,
     PlainValidator,
     StrictBool,
     TypeAdapter,
@@ -58,6 +59,10 @@ def _moment(value: object) -> datetime:
     raise ValueError("must be a date (ISO 8601), such as 2026-01-31 or 2026-01-31T08:00:00Z")
 
 
+def _bound_as_json(value: Bound) -> float | str:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
 def _metadata_condition(value: object, validate: ModelWrapValidatorHandler["MetadataOperators"]) -> Any:
     """Operators as they are, a list as `in`, a value as `eq`; a mistake is found where the caller made it."""
     if isinstance(value, dict):
@@ -79,9 +84,16 @@ DATES: list[dict[str, JsonValue]] = [
     {"type": "string", "format": "date"},
     {"type": "string", "format": "date-time"},
 ]
-MomentBound = Annotated[datetime | None, PlainValidator(_moment), WithJsonSchema({"anyOf": DATES})]
+# Without it, what a plain validator gives is serialised twice, the second time with a warning.
+BOUND_AS_JSON = PlainSerializer(_bound_as_json, when_used="json-unless-none")
+MomentBound = Annotated[
+    datetime | None, PlainValidator(_moment), BOUND_AS_JSON, WithJsonSchema({"anyOf": DATES})
+]
 AnyBound = Annotated[
-    Bound | None, PlainValidator(_bound), WithJsonSchema({"anyOf": [{"type": "number"}, *DATES]})
+    Bound | None,
+    PlainValidator(_bound),
+    BOUND_AS_JSON,
+    WithJsonSchema({"anyOf": [{"type": "number"}, *DATES]}),
 ]
 OneValue = Annotated[Value | None, BeforeValidator(_given, json_schema_input_type=Value)]
 ManyValues = Annotated[Values | None, BeforeValidator(_given, json_schema_input_type=Values)]

@@ -1,20 +1,25 @@
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import ValidationError
 
+from app.asked import asked_record, narrowed
 from app.filter_limits import MAX_CONDITIONS, MAX_DEPTH, MAX_VALUES
 from app.filter_schema import Filters
 from app.problems import MEDIA_TYPE, install_problem_handlers
+from app.schemas.chat import ChatRequest
 from app.schemas.ingest import IngestLabels
 from app.schemas.search import SearchRequest
 from rag.filters import All, AnyOf, Condition, Filter, MetadataKey, Not, Operator, SourceField, Value
+from rag.ports import SearchScope
 
 FILE = Path(__file__).parents[2] / "data" / "naughty_strings" / "blns.json"
 STRINGS: list[str] = json.loads(FILE.read_text(encoding="utf-8"))
@@ -68,6 +73,14 @@ FORMS: list[tuple[dict[str, Any], Filter | None]] = [
 @pytest.mark.parametrize(("form", "expected"), FORMS, ids=[json.dumps(form) for form, _ in FORMS])
 def test_a_form_says_what_its_filter_does(form: dict[str, Any], expected: Filter | None) -> None:
     assert Filters.model_validate(form).to_filter() == expected
+
+
+@pytest.mark.parametrize(("form", "expected"), FORMS, ids=[json.dumps(form) for form, _ in FORMS])
+def test_a_form_kept_with_a_trace_says_it_still(form: dict[str, Any], expected: Filter | None) -> None:
+    request = ChatRequest(query="Who?", filters=Filters.model_validate(form))
+    kept = json.loads(json.dumps(asked_record(request, [], with_text=True)["filters"]))
+    scope = SearchScope(uuid4())
+    assert narrowed(scope, kept) == replace(scope, filter=expected)
 
 
 @pytest.fixture
