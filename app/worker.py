@@ -218,7 +218,7 @@ class Worker:
             try:
                 async with self._database.tenant(claim.tenant_id) as connection:
                     await jobs.beat(connection, claim)
-            except LeaseLostError:
+            except (LeaseLostError, NotFoundError):  # or the tenant is being deleted
                 return
             except (GroundworkError, asyncpg.PostgresError):
                 log.warning("heartbeat_failed", job_id=str(claim.id), exc_info=True)

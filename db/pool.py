@@ -23,7 +23,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 
 T = TypeVar("T")
 
-SET_TENANT = "SELECT set_config('app.tenant_id', '{tenant_id}', true);"
+ENTER_TENANT = "SELECT enter_tenant('{tenant_id}');"
 IS_THERE = "SELECT EXISTS (SELECT FROM tenants WHERE id = $1)"
 
 # They ride in the start-up packet, so that no query pays a round trip for them.
@@ -61,7 +61,7 @@ SYSTEM_CONNECTIONS = 4  # who asks, and the queue
 class PooledConnection(asyncpg.Connection):
     """A connection whose transactions begin as a tenant, and end with a reset, without round trips for these.
 
-    The driver sends `BEGIN`, what sets the tenant, `COMMIT` and what resets the session one by one.
+    The driver sends `BEGIN`, what enters the tenant, `COMMIT` and what resets the session one by one.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -134,7 +134,7 @@ class Database:
 
         Raises:
             UnavailableError: The database can't be reached.
-            NotFoundError: The tenant was deleted, and a row could not be written for it.
+            NotFoundError: The tenant is being deleted, or was, and a row could not be written for it.
         """
         async with _translated(), self._app.acquire() as connection:
             try:
@@ -206,7 +206,7 @@ class Database:
 def transaction_of(connection: Connection, tenant_id: UUID, *, readonly: bool = False) -> Transaction:
     """A transaction on a pool's connection that sees one tenant's rows."""
     pooled = cast("PooledConnection", connection)  # or the pool's proxy, which has its methods
-    pooled.begin_with(SET_TENANT.format(tenant_id=tenant_id))
+    pooled.begin_with(ENTER_TENANT.format(tenant_id=tenant_id))
     return connection.transaction(readonly=readonly)
 
 
@@ -216,6 +216,8 @@ async def _translated() -> AsyncIterator[None]:
         yield
     except ValueError:
         raise  # a value that fits no column: a bug of ours, although the driver calls it an interface error
+    except asyncpg.NoDataFoundError as exc:
+        raise NotFoundError("the tenant is being deleted") from exc
     except UNREACHABLE as exc:
         raise UnavailableError("the database cannot be reached") from exc
 

@@ -13,7 +13,7 @@ from db.repositories import api_keys, limits, tenants
 from db.repositories.tenants import TenantRow
 from rag.errors import ConflictError, InvalidInputError, UnavailableError
 
-DELETE_AGAIN_S = 1.0  # requests by keys that were revoked end meanwhile
+DELETE_AGAIN_S = 1.0
 
 
 class Tenants:
@@ -92,9 +92,7 @@ class Tenants:
                 async with self._database.system() as connection:
                     if not await tenants.delete(connection, tenant_id):
                         raise no_tenant(tenant_id)
-            except (
-                UnavailableError
-            ):  # what is still being written may hold what we want, and want what we hold
+            except UnavailableError:  # who works across tenants may hold what we want, and want what we hold
                 if last:
                     raise
                 await asyncio.sleep(DELETE_AGAIN_S)

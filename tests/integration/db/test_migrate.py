@@ -22,7 +22,7 @@ async def test_migrations_run_at_once_take_turns(server: Server) -> None:
     try:
         await asyncio.gather(*(migrate(logins.owner) for _ in range(4)))
         connection = await connect(logins.owner)
-        assert await connection.fetchval("SELECT string_agg(version_num, ',') FROM alembic_version") == "0012"
+        assert await connection.fetchval("SELECT string_agg(version_num, ',') FROM alembic_version") == "0013"
         await connection.close()
     finally:
         await server.drop("migrated_at_once")

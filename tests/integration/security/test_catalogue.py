@@ -57,6 +57,7 @@ SETTERS: dict[str, str] = {
     "admit_requests": "one round trip for each request; it is called outside any transaction of a tenant",
     "pseudonymise": "`groundwork_system`, who calls it, has no tenant",
     "delete_tenant": "the same",
+    "enter_tenant": "is how it is set before everything else",
 }
 
 OWN_TENANT = "({column} = (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid)"

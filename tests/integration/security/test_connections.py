@@ -23,7 +23,7 @@ OWN_CONNECTIONS = {
 }
 OPENS_POOL = re.compile(r"create_pool|asyncpg\.connect\(|database\._|\._app\b|\._system\b")
 OPENS_CONNECTION = re.compile(r"^from db\.pool import .*\bconnect\b|\bpool\.connect\(", re.MULTILINE)
-SETS_TENANT = re.compile(r"set_config\('app\.tenant_id'")
+SETS_TENANT = re.compile(r"set_config\('app\.tenant_id'|enter_tenant\(")
 
 
 def files_with(pattern: re.Pattern[str]) -> set[str]:
