@@ -100,7 +100,8 @@ class Answerer:
 
         Raises:
             NotFoundError: The conversation isn't there, or isn't the caller's.
-            UnavailableError: What will be stored can't be sealed now, or the caller is being erased.
+            UnavailableError: What will be stored can't be sealed now.
+            ConflictError: The caller is being erased.
         """
         arrived = time.perf_counter()
         identity = identity.on_behalf_of(request.user_id)

@@ -6,17 +6,17 @@ from uuid import UUID
 
 from db.pool import Connection
 from db.repositories import subjects
-from rag.errors import UnavailableError
+from rag.errors import ConflictError
 
 
 async def check_in(connection: Connection, people: Sequence[str]) -> None:
     """Before anything is stored for these people, given by their digests.
 
     Raises:
-        UnavailableError: They are being erased at this moment.
+        ConflictError: They are being erased at this moment.
     """
     if people and not await subjects.enter(connection, people):
-        raise UnavailableError("whoever asks is being erased")
+        raise ConflictError("what is stored of you is being erased: ask again in a minute")
 
 
 async def are_gone(

@@ -23,7 +23,7 @@ from db.repositories import audit, catalogue, subjects
 from db.repositories.audit import AuditEvent
 from db.repositories.jobs import Claim
 from feedback.collect import Rating
-from rag.errors import UnavailableError
+from rag.errors import ConflictError
 from rag.models.local import LocalModels
 from tests.integration.app.conftest import POLICY, ingest_text
 from tests.integration.conftest import running_service, settings_for
@@ -339,7 +339,7 @@ async def test_nobody_asks_while_they_are_erased(services: Services, tenant_id: 
     digest = Person("in-the-middle").digest(tenant_id)
     async with services.database.tenant(tenant_id) as connection:
         await subjects.lock(connection, [digest])
-        with pytest.raises(UnavailableError):
+        with pytest.raises(ConflictError, match="being erased"):
             await services.answerer.begin(identity, ChatRequest(query=QUESTION), request_id="x")
     await services.answerer.begin(identity, ChatRequest(query=QUESTION), request_id="x")
 
