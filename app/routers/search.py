@@ -8,9 +8,7 @@ from app.access.roles import Permission
 from app.dependencies import RequestIdDep, ServicesDep, requires
 from app.metering import metered
 from app.schemas.search import Explanation, Plan, SearchRequest, SearchResponse, SearchResult
-from app.services import Services
 from app.telemetry.recording import record_retrieval, record_stages
-from db.repositories import tenants
 from db.repositories.usage import Origin, RequestKind
 from rag.rerank import rerank, retrieval_depth
 
@@ -26,7 +24,7 @@ async def search(
 ) -> SearchResponse:
     """Find passages, each with its rank and score in every step. `explain` adds timings and the plan."""
     top_k = body.top_k or services.settings.top_k
-    query = await _asked(services, identity, body.query)
+    query = await services.privacy.asked(identity.tenant_id, body.query)
     origin = Origin(request_id=request_id, subject=identity.subject)
     async with metered(services.database, identity.tenant_id, RequestKind.SEARCH, origin):
         found = await services.spaces.retrieve(
@@ -50,10 +48,3 @@ async def search(
         if body.explain
         else None,
     )
-
-
-async def _asked(services: Services, identity: Identity, query: str) -> str:
-    """The query as models may see it."""
-    async with services.database.tenant(identity.tenant_id) as connection:
-        privacy = await tenants.privacy(connection, identity.tenant_id)
-    return (await services.privacy.questions.read(query, privacy.settings)).asked

@@ -15,6 +15,7 @@ from db.repositories import tenants
 from rag.models.local import LocalModels
 from tests.integration.app.conftest import ingest_text
 from tests.integration.conftest import running_service, settings_for
+from tests.integration.waiting import until
 from tests.standins.aws import use_bedrock
 from tests.standins.bedrock.control import Bedrock
 from tests.standins.bedrock.server import bedrock_standin
@@ -111,7 +112,15 @@ async def test_a_tenant_decides_for_itself(
         async with database.tenant(tenant_id) as connection:
             await tenants.set_privacy(connection, tenant_id, {"question_personal_data": "model"})
         answered = (await client.post("/chat", json={"query": QUESTION})).json()
+        searched = await client.post("/search", json={"query": QUESTION})
+        assert searched.status_code == 200
+        assert not any(secret in told(bedrock) for secret in SECRETS)
         async with database.tenant(tenant_id) as connection:
             await tenants.set_privacy(connection, tenant_id, {})
-    assert not any(secret in told(bedrock) for secret in SECRETS)
+
+        async def is_told() -> bool:
+            await client.post("/search", json={"query": QUESTION})
+            return all(secret in told(bedrock) for secret in SECRETS)
+
+        await until(is_told, seconds=5)
     assert (await trace(database, tenant_id, answered["request_id"]))["query"] == REDACTED
