@@ -6,7 +6,7 @@ plain columns and leakproof operators, which are all that row-level security lea
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import IntEnum
 
@@ -27,6 +27,7 @@ from rag.filters import (
     attribute_of,
 )
 
+NOTHING_MORE = "true"
 COMPARISON = {Operator.GT: ">", Operator.GTE: ">=", Operator.LT: "<", Operator.LTE: "<="}
 # The alias hides no table of the statement around it, whose columns the source's expression may name.
 FACT_OF_SOURCE = "coalesce((SELECT {test} FROM source_documents fact WHERE fact.id = {source}), false)"
@@ -50,11 +51,13 @@ class CompiledFilter:
         driver: Selects `source_id` of all sources that may meet it, some of them repeatedly, by an index;
             `$1` is the tenant. None if nothing narrows them down. It takes some of `condition`'s parameters,
             and so stands beside it, not instead of it.
+        remainder: What a source that the driver gives has still to meet: all, where there is no driver.
         values: The parameters, in their order.
     """
 
     condition: str
     driver: str | None
+    remainder: str
     values: tuple[object, ...]
 
 
@@ -68,8 +71,10 @@ def compile_filter(condition: Filter, *, source: str, first: int) -> CompiledFil
     """
     parameters = _Parameters(first)
     part = _part(condition, source, parameters)
-    driver = part.driver.statement if part.driver else None
-    return CompiledFilter(part.condition, driver, tuple(parameters.values))
+    values = tuple(parameters.values)
+    if part.driver is None:
+        return CompiledFilter(part.condition, None, part.condition, values)
+    return CompiledFilter(part.condition, part.driver.statement, part.driver.remainder, values)
 
 
 class _Breadth(IntEnum):
@@ -87,6 +92,7 @@ class _Breadth(IntEnum):
 class _Driver:
     breadth: _Breadth
     statement: str
+    remainder: str = NOTHING_MORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,19 +147,31 @@ def _flat(parts: Iterable[Filter]) -> Iterator[Filter]:
 
 
 def _all(parts: Sequence[_Part]) -> _Part:
-    condition = " AND ".join(part.condition for part in parts)
-    drivers = [part.driver for part in parts if part.driver]
-    return _Part(f"({condition or 'true'})", min(drivers, key=lambda driver: driver.breadth, default=None))
+    condition = _joined(part.condition for part in parts)
+    drivers = [(part, part.driver) for part in parts if part.driver]
+    if not drivers:
+        return _Part(condition)
+    driven, driver = min(drivers, key=lambda pair: pair[1].breadth)
+    left = [part.condition for part in parts if part is not driven]
+    if driver.remainder != NOTHING_MORE:
+        left.append(driver.remainder)
+    return _Part(condition, replace(driver, remainder=_joined(left) if left else NOTHING_MORE))
+
+
+def _joined(conditions: Iterable[str]) -> str:
+    return f"({' AND '.join(conditions) or NOTHING_MORE})"
 
 
 def _any(parts: Sequence[_Part]) -> _Part:
-    condition = " OR ".join(part.condition for part in parts)
+    condition = f"({' OR '.join(part.condition for part in parts) or 'false'})"
     drivers = [part.driver for part in parts if part.driver]
     driver = None
     if drivers and len(drivers) == len(parts):
         union = " UNION ALL ".join(driver.statement for driver in drivers)
-        driver = _Driver(max(driver.breadth for driver in drivers), union)
-    return _Part(f"({condition or 'false'})", driver)
+        is_all = all(driver.remainder == NOTHING_MORE for driver in drivers)
+        remainder = NOTHING_MORE if is_all else condition
+        driver = _Driver(max(driver.breadth for driver in drivers), union, remainder)
+    return _Part(condition, driver)
 
 
 def _lookup(conditions: Sequence[Condition], source: str, parameters: _Parameters) -> _Part:

@@ -44,6 +44,7 @@ def search_shape(
         space_id=space_id,
         dimensions=dimensions,
         driver=compiled.driver if compiled else None,
+        remainder=compiled.remainder if compiled else "true",
         condition=compiled.condition if compiled else None,
         exact=query.exact,
     )

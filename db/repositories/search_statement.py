@@ -349,6 +349,7 @@ class Shape:
     space_id: int
     dimensions: int
     driver: str | None
+    remainder: str
     condition: str | None
     exact: bool = False
 
@@ -368,7 +369,7 @@ def build_statement(shape: Shape) -> str:
             "source_limit": ANY_SOURCES if shape.exact else SOURCES_OF_SO_MANY,
             "driver": shape.driver or ALL_READABLE,
             "counted": "true" if shape.condition or shape.exact else NARROWED_BY_READERS,
-            "condition": in_scope if shape.driver else condition,
+            "condition": f"{READABLE} AND {shape.remainder}" if shape.driver else condition,
         },
         PARAMETERS % numbers,
     ]

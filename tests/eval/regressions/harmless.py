@@ -52,17 +52,17 @@ _RENDER_BY_LINES = """_render_source(at + 1, passage) for at, passage in enumera
     system = SystemMessage(prompt.text)
     return [system, HumanMessage("\\n".join(lines))]
 """
-_ALL = """    condition = " AND ".join(part.condition for part in parts)
-    drivers = [part.driver for part in parts if part.driver]
-    return _Part(f"({condition or 'true'})", min(drivers, key=lambda driver: driver.breadth, default=None))
+_ALL = """    drivers = [(part, part.driver) for part in parts if part.driver]
+    if not drivers:
+        return _Part(condition)
+    driven, driver = min(drivers, key=lambda pair: pair[1].breadth)
 """
-_ALL_BY_LOOP = """    narrowest: _Driver | None = None
-    conditions = []
+_ALL_BY_LOOP = """    driven, driver = None, None
     for part in parts:
-        conditions.append(part.condition)
-        if part.driver and (narrowest is None or part.driver.breadth < narrowest.breadth):
-            narrowest = part.driver
-    return _Part(f"({' AND '.join(conditions)})" if conditions else "(true)", narrowest)
+        if part.driver and (driver is None or part.driver.breadth < driver.breadth):
+            driven, driver = part, part.driver
+    if driver is None:
+        return _Part(condition)
 """
 
 REFACTORINGS = (

@@ -39,7 +39,7 @@ SELECT m.source_document_id FROM source_documents m WHERE m.tenant_id = $1 AND m
 DRIVEN = """
 SELECT DISTINCT m.source_document_id
 FROM ({driver}) driver JOIN source_documents m ON m.id = driver.source_id
-WHERE m.tenant_id = $1 AND m.status = $2 AND {condition}
+WHERE m.tenant_id = $1 AND m.status = $2 AND {remainder}
 """
 
 FILE = Path(__file__).parents[2] / "data" / "naughty_strings" / "blns.json"
@@ -128,7 +128,9 @@ async def add_source(connection: Connection, tenant_id: UUID, source: SourceFact
 async def found_by(
     connection: Connection, tenant_id: UUID, statement: str, compiled: CompiledFilter
 ) -> set[str]:
-    text = statement.format(condition=compiled.condition, driver=compiled.driver)
+    text = statement.format(
+        condition=compiled.condition, driver=compiled.driver, remainder=compiled.remainder
+    )
     found = await connection.fetch(text, tenant_id, "ready", *compiled.values)
     return {row["source_document_id"] for row in found}
 
@@ -256,7 +258,7 @@ FROM numbered CROSS JOIN LATERAL (
 ) given (key, value, number, moment)
 """
 # As a search reads a driver: with the condition on what it gives.
-LOOKING = "SELECT driver.source_id FROM ({driver}) driver WHERE {condition}"
+LOOKING = "SELECT driver.source_id FROM ({driver}) driver WHERE {remainder}"
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +279,7 @@ async def large_tenant_id(database: Database, logins: DatabaseLogins) -> UUID:
 
 async def explain(database: Database, tenant_id: UUID, condition: Filter) -> str:
     compiled = compile_filter(condition, source="driver.source_id", first=2)
-    text = f"EXPLAIN {LOOKING.format(driver=compiled.driver, condition=compiled.condition)}"
+    text = f"EXPLAIN {LOOKING.format(driver=compiled.driver, remainder=compiled.remainder)}"
     async with database.tenant(tenant_id) as connection:
         return "\n".join(row[0] for row in await connection.fetch(text, tenant_id, *compiled.values))
 
@@ -342,16 +344,16 @@ async def test_alternatives_use_an_index_each(database: Database, large_tenant_i
 async def test_a_condition_is_looked_up_by_primary_key(database: Database, large_tenant_id: UUID) -> None:
     condition = All((equals("team", "team-7"), Not(AnyOf((HAS_YEAR, ENGLISH))), SINCE))
     plan = await explain(database, large_tenant_id, condition)
-    assert plan.count("SubPlan") >= 4
+    assert plan.count("SubPlan") >= 3
     assert "hashed" not in plan
     assert "Seq Scan" not in plan
-    assert plan.count("using source_attributes_pkey") == 2
+    assert plan.count("using source_attributes_pkey") == 1, "what the driver has seen isn't looked up again"
     assert plan.count("using source_documents_pkey") == 2
 
 
 async def test_a_driver_finds_only_the_tenants_own(database: Database, large_tenant_id: UUID) -> None:
     compiled = compile_filter(equals("team", "team-7"), source="driver.source_id", first=2)
-    text = LOOKING.format(driver=compiled.driver, condition=compiled.condition)
+    text = LOOKING.format(driver=compiled.driver, remainder=compiled.remainder)
     async with database.tenant(large_tenant_id) as connection:
         assert len(await connection.fetch(text, large_tenant_id, *compiled.values)) == CORPUS // 100
     async with database.tenant(uuid4()) as connection:
