@@ -44,7 +44,7 @@ INDEX = "chunk_embeddings_space_{space}"
 ADD_INDEX = """
 CREATE INDEX {concurrently} IF NOT EXISTS {name}
 ON chunk_embeddings USING hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops)
-WITH (m = 16, ef_construction = 200) WHERE space_id = {space}
+WITH (m = 16, ef_construction = 100) WHERE space_id = {space}
 """
 IS_VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)"
 MISSING = """

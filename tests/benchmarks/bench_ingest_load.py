@@ -2,12 +2,12 @@
 
 The AWS guides' chunks, repeated with a mark of their own until there are as many as asked for (argument
 `CHUNKS` in the environment; 100,000 by default). Ours go in document by document, as ingestion stores them:
-under row-level security, with BM25, the HNSW index and the statistics kept in step, each commit on disk. The
-peers load in batches and build their indexes at the end, as their documentation has it.
+under row-level security, with BM25, the HNSW index and the statistics kept in step, each commit on disk: what
+is in can be found. The peers load in batches, as many at a time, in two ways: into tables whose indexes are
+there, as in ours, and building their indexes at the end, until when nothing in them can be searched.
 
 Two parts of the work are timed by themselves, on the same rows: the text analysis that BM25 needs, shared by
-all cores, and building our HNSW index at once with all cores. Nothing that has these two can be faster; a
-smaller `ef_construction`, such as the peers' 64, would move that bound.
+all cores, and building our HNSW index at once with all cores. Nothing that has these two can be faster.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from rag.documents import Chunk
 from rag.models.local import LOCAL_EMBEDDINGS
 from rag.ports import NewVersion, SourceLabels, Writer
 from tests.benchmarks.corpus_vectors import AwsChunk, load_aws_chunks, load_vectors
-from tests.benchmarks.peers.run import BUILD_MEMORY, PEERS, run_peer
+from tests.benchmarks.peers.run import BUILD_MEMORY, PEERS, load_peer, run_peer
 from tests.benchmarks.peers.shell import Corpus, write_corpus
 from tests.benchmarks.report import BenchmarkRow, at_least, for_information
 
@@ -78,17 +78,22 @@ async def _compare(folder: Path, chunks: list[AwsChunk], vectors: Vectors) -> li
         logins = await prepare(address, database="ours")
         tenant_id, ours = await _ours(logins, chunks, vectors)
         least = await _least_seconds(logins, tenant_id)
-        rates = {}
+        indexed, built = {}, {}
         for peer in PEERS:
-            result = await asyncio.to_thread(run_peer, peer, address.admin_dsn(), folder / "corpus")
-            rates[peer] = result.rows_per_second
+            place = (peer, address.admin_dsn(), folder / "corpus")
+            indexed[peer] = await asyncio.to_thread(load_peer, *place)
+            built[peer] = (await asyncio.to_thread(run_peer, *place)).rows_per_second
     return [
         for_information("chunks", len(chunks)),
         for_information("ours", ours, "/s"),
-        *(for_information(peer, rate, "/s") for peer, rate in rates.items()),
+        *(for_information(f"{peer}, indexes there", rate, "/s") for peer, rate in indexed.items()),
+        *(for_information(f"{peer}, indexes at the end", rate, "/s") for peer, rate in built.items()),
         for_information("text analysis and HNSW build alone", len(chunks) / least, "/s"),
-        for_information("… over the fastest peer", len(chunks) / least / max(rates.values())),
-        at_least("ours over the fastest peer", ours / max(rates.values()), 2),
+        for_information(
+            "… over the fastest peer, indexes at the end", len(chunks) / least / max(built.values())
+        ),
+        at_least("ours over the fastest peer, indexes there", ours / max(indexed.values()), 2),
+        at_least("ours over the fastest peer, indexes at the end", ours / max(built.values()), 2),
     ]
 
 

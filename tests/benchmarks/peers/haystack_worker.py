@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from haystack import Document  # type: ignore[import-not-found]
 from haystack.components.joiners import DocumentJoiner  # type: ignore[import-not-found]
@@ -19,7 +20,7 @@ from haystack_integrations.components.retrievers.pgvector import (  # type: igno
 )
 from haystack_integrations.document_stores.pgvector import PgvectorDocumentStore  # type: ignore[import-not-found]
 
-from tests.benchmarks.peers.shell import CANDIDATES, EF_SEARCH, POOL, Corpus, main
+from tests.benchmarks.peers.shell import CANDIDATES, EF_SEARCH, POOL, WRITERS, Corpus, main, write_batches
 
 TABLE = "passages"
 
@@ -46,9 +47,12 @@ class Haystack:
         self._stores: list[PgvectorDocumentStore] = []
         self._idle: asyncio.LifoQueue[Pipeline] = asyncio.LifoQueue()
 
-    async def load(self, corpus: Corpus) -> None:
-        store = self._new_store(indexed=False)
-        for rows in corpus.batches():
+    async def load(self, corpus: Corpus, *, indexed: bool) -> None:
+        stores = [self._new_store(indexed=indexed) for _ in range(WRITERS)]
+        for store in stores:
+            await store.count_documents_async()  # the first call makes the table and its indexes
+
+        async def write(store: PgvectorDocumentStore, rows: range) -> None:
             vectors = corpus.vectors[rows.start : rows.stop].tolist()
             await store.write_documents_async(
                 [
@@ -56,9 +60,11 @@ class Haystack:
                     for row, vector in zip(rows, vectors, strict=True)
                 ]
             )
-        indexed = self._new_store(indexed=True)
-        await indexed.count_documents_async()  # the first call builds the index
-        self._idle.put_nowait(Pipeline(indexed))
+
+        await write_batches(corpus, [partial(write, store) for store in stores])
+        searched = self._new_store(indexed=True)
+        await searched.count_documents_async()
+        self._idle.put_nowait(Pipeline(searched))
 
     async def search(self, query: str, vector: list[float], limit: int) -> list[int]:
         pipeline = await self._free()

@@ -15,7 +15,7 @@ from langchain_postgres.v2.hybrid_search_config import HybridSearchConfig, recip
 from langchain_postgres.v2.indexes import HNSWIndex, HNSWQueryOptions  # type: ignore[import-not-found]
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from tests.benchmarks.peers.shell import CANDIDATES, EF_SEARCH, POOL, Corpus, main
+from tests.benchmarks.peers.shell import CANDIDATES, EF_SEARCH, POOL, WRITERS, Corpus, main, write_batches
 
 TABLE = "passages"
 TSV_COLUMN = "content_tsv"
@@ -27,7 +27,7 @@ class LangChain:
         self._dimensions = dimensions
         self._store: AsyncPGVectorStore | None = None
 
-    async def load(self, corpus: Corpus) -> None:
+    async def load(self, corpus: Corpus, *, indexed: bool) -> None:
         await self._engine.ainit_vectorstore_table(
             TABLE,
             self._dimensions,
@@ -35,14 +35,19 @@ class LangChain:
             hybrid_search_config=_config(),
         )
         store = await self._opened()
-        for rows in corpus.batches():
+        if indexed:
+            await _index(store)
+
+        async def write(rows: range) -> None:
             await store.aadd_embeddings(
                 [corpus.texts[row] for row in rows],
                 corpus.vectors[rows.start : rows.stop].tolist(),
                 ids=[str(row) for row in rows],
             )
-        await store.aapply_vector_index(HNSWIndex())
-        await store.aapply_hybrid_search_index()
+
+        await write_batches(corpus, [write] * WRITERS)
+        if not indexed:
+            await _index(store)
 
     async def search(self, query: str, vector: list[float], limit: int) -> list[int]:
         store = await self._opened()
@@ -59,6 +64,11 @@ class LangChain:
                 hybrid_search_config=_config(),
             )
         return self._store
+
+
+async def _index(store: AsyncPGVectorStore) -> None:
+    await store.aapply_vector_index(HNSWIndex())
+    await store.aapply_hybrid_search_index()
 
 
 def _config(query: str = "") -> HybridSearchConfig:

@@ -14,7 +14,16 @@ from llama_index.core.retrievers import QueryFusionRetriever  # type: ignore[imp
 from llama_index.core.schema import QueryBundle, TextNode  # type: ignore[import-not-found]
 from llama_index.vector_stores.postgres import PGVectorStore  # type: ignore[import-not-found]
 
-from tests.benchmarks.peers.shell import CANDIDATES, EF_SEARCH, POOL, TOP_K, Corpus, main
+from tests.benchmarks.peers.shell import (
+    CANDIDATES,
+    EF_SEARCH,
+    POOL,
+    TOP_K,
+    WRITERS,
+    Corpus,
+    main,
+    write_batches,
+)
 
 TABLE = "passages"
 HNSW = {"hnsw_m": 16, "hnsw_ef_construction": 64, "hnsw_ef_search": EF_SEARCH}  # pgvector's defaults
@@ -28,9 +37,11 @@ class LlamaIndex:
         self._retriever: QueryFusionRetriever | None = None
         self._store: PGVectorStore | None = None
 
-    async def load(self, corpus: Corpus) -> None:
-        store = self._new_store(indexed=False)
-        for rows in corpus.batches():
+    async def load(self, corpus: Corpus, *, indexed: bool) -> None:
+        store = self._new_store(indexed=indexed)
+        store._initialize()  # tables and indexes, which the first rows would otherwise make
+
+        async def write(rows: range) -> None:
             vectors = corpus.vectors[rows.start : rows.stop].tolist()
             await store.async_add(
                 [
@@ -38,6 +49,8 @@ class LlamaIndex:
                     for row, vector in zip(rows, vectors, strict=True)
                 ]
             )
+
+        await write_batches(corpus, [write] * WRITERS)
         await store.close()
         self._opened()
 

@@ -65,6 +65,17 @@ def run_peer(name: str, url: str, corpus_folder: Path) -> PeerResult:
     return PeerResult(_rows(result["ranked"]), tuple(result["milliseconds"]), result["rows_per_second"])
 
 
+def load_peer(name: str, url: str, corpus_folder: Path) -> float:
+    """Rows a second into a new database whose indexes are there from the start.
+
+    Raises:
+        subprocess.CalledProcessError: The peer failed; what it said is on standard error.
+    """
+    _load(name, url, corpus_folder, mode="load-indexed")
+    rate: float = json.loads((corpus_folder / RESULT).read_text(encoding="utf-8"))["rows_per_second"]
+    return rate
+
+
 @contextmanager
 def serve_peer(name: str, url: str, corpus_folder: Path, port: int) -> Iterator[str]:
     """The peer behind `POST /search` {query, vector, top_k} -> {ids}; yields its base URL.

@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ TOP_K = 10
 CANDIDATES = 50  # of each leg, before fusion: pgvector's and the papers' usual depth, the same for every peer
 EF_SEARCH = 100  # what the project searches its own HNSW index with; must not be below CANDIDATES
 BATCH = 256  # rows handed to a peer at once
+WRITERS = 4  # batches under way at a time, as many as the project's own load has documents
 POOL = 16  # connections to the server at most: more than two cores keep busy
 WARM_UP = 25  # queries whose time is not taken: they fill caches and prepare statements
 RESULT = "result.json"
@@ -55,8 +56,8 @@ class Corpus:
 class Peer(Protocol):
     """A search engine over one database."""
 
-    async def load(self, corpus: Corpus) -> None:
-        """Make tables, fill them and build the indexes."""
+    async def load(self, corpus: Corpus, *, indexed: bool) -> None:
+        """Make tables and fill them; build the indexes before, if `indexed`, or else at the end."""
 
     async def search(self, query: str, vector: list[float], limit: int) -> list[int]:
         """Rows of the best texts, best first."""
@@ -106,9 +107,9 @@ def read_corpus(folder: Path) -> Corpus:
 
 
 def main(opener: Opener) -> None:
-    """The command line of a worker: `run|load URL FOLDER` or `serve URL FOLDER PORT`."""
+    """The command line of a worker: `run|load|load-indexed URL FOLDER` or `serve URL FOLDER PORT`."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("mode", choices=("run", "load", "serve"))
+    parser.add_argument("mode", choices=("run", "load", "load-indexed", "serve"))
     parser.add_argument("url")
     parser.add_argument("folder", type=Path)
     parser.add_argument("port", type=int, nargs="?", default=0)
@@ -118,18 +119,29 @@ def main(opener: Opener) -> None:
         uvicorn.run(app, host="127.0.0.1", port=given.port, log_level="warning", access_log=False)
         return
     corpus = read_corpus(given.folder)
-    result = asyncio.run(_run(opener, given.url, corpus, searches=given.mode == "run"))
+    result = asyncio.run(_run(opener, given.url, corpus, mode=given.mode))
     (given.folder / RESULT).write_text(json.dumps(result), encoding="utf-8")
 
 
-async def _run(opener: Opener, url: str, corpus: Corpus, *, searches: bool) -> Result:
+async def _run(opener: Opener, url: str, corpus: Corpus, *, mode: str) -> Result:
     async with opener(url, corpus.dimensions) as peer:
         started = time.perf_counter()
-        await peer.load(corpus)
+        await peer.load(corpus, indexed=mode == "load-indexed")
         seconds = time.perf_counter() - started
         await _vacuum(url)
-        ranked, milliseconds = await _search_all(peer, corpus) if searches else ([], [])
+        ranked, milliseconds = await _search_all(peer, corpus) if mode == "run" else ([], [])
     return Result(ranked=ranked, milliseconds=milliseconds, rows_per_second=len(corpus.texts) / seconds)
+
+
+async def write_batches(corpus: Corpus, writers: Sequence[Callable[[range], Awaitable[None]]]) -> None:
+    """All rows of a corpus, by several writers at a time."""
+    batches = iter(corpus.batches())
+
+    async def write(writer: Callable[[range], Awaitable[None]]) -> None:
+        for rows in batches:
+            await writer(rows)
+
+    await asyncio.gather(*map(write, writers))
 
 
 async def _search_all(peer: Peer, corpus: Corpus) -> tuple[list[list[int]], list[float]]:
