@@ -47,8 +47,9 @@ class CandidatePool:
 
 def rank_pool(pool: CandidatePool, fusion: Fusion, *, limit: int) -> list[CandidateChunk]:
     """What a search with this fusion and limit returns: best first, without the copies of better ones."""
-    scores = fuse([chunk.legs for chunk in pool.chunks], fusion, lexical_bound=pool.lexical_bound)
-    scored = zip(scores, pool.chunks, strict=True)
+    chunks = sorted(pool.chunks, key=lambda chunk: chunk.number)
+    scores = fuse([chunk.legs for chunk in chunks], fusion, lexical_bound=pool.lexical_bound)
+    scored = zip(scores, chunks, strict=True)
     ordered = [chunk for _, chunk in sorted(scored, key=lambda pair: (-pair[0], pair[1].number))]
     return _distinct(ordered, pool, until=pool.near_places * limit)[:limit]
 

@@ -21,7 +21,7 @@ from rag.ports import SearchQuery, SearchScope
 # Stands in place of the search statement's own end, behind the same candidates.
 POOL = """
 SELECT p.chunk_number, d.id AS chunk_id, s.source_document_id, p.vector_rank, p.lexical_rank,
-       p.similarity AS vector_score, p.bm25 AS lexical_score, lexical_bound.total AS lexical_bound,
+       p.similarity AS vector_score, p.vector, p.bm25 AS lexical_score, lexical_bound.total AS lexical_bound,
        p.fingerprint, ARRAY(
            SELECT better.chunk_number FROM candidates better
            WHERE better.chunk_number <> p.chunk_number AND {near}
@@ -63,7 +63,11 @@ async def find_pool(
             chunk_id=row["chunk_id"],
             source_document_id=row["source_document_id"],
             legs=Candidate(
-                row["vector_rank"], row["lexical_rank"], row["vector_score"], row["lexical_score"]
+                row["vector_rank"],
+                row["lexical_rank"],
+                row["vector_score"],
+                row["lexical_score"],
+                tuple(row["vector"].to_list()) if row["vector"] else None,
             ),
             fingerprint=row["fingerprint"],
             near=frozenset(row["near"]),

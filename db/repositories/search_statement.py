@@ -17,7 +17,7 @@ How a search goes:
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
-from rag.fuse import RANK_CONSTANT
+from rag.fuse import FEEDBACK, RANK_CONSTANT
 
 # BM25's parameters where the tenant has set none; Lucene's defaults.
 K1 = 1.2
@@ -256,9 +256,15 @@ pool AS (
     WHERE c.lexical_rank <= $5 OR c.vector_rank IS NOT NULL
 )
 """
-# `rag.fuse` says what these compute.
+# `rag.fuse` says what these compute. The cosine to the question moved towards the best candidate follows from
+# the cosines to either.
 FUSED = """
-ranked AS MATERIALIZED (
+first AS MATERIALIZED (
+    SELECT c.vector, sqrt(1 + %(feedback)s ^ 2 + 2 * %(feedback)s * c.similarity) AS moved_length
+    FROM candidates c CROSS JOIN tuning CROSS JOIN lexical_bound
+    WHERE tuning.fusion = 'bounded'
+    ORDER BY %(bounded)s DESC, c.chunk_number LIMIT 1
+), ranked AS MATERIALIZED (
     SELECT c.*, CASE tuning.fusion
         WHEN 'rrf' THEN coalesce(vector_weight / (%(rank_constant)s + vector_rank), 0)
             + coalesce((1 - vector_weight) / (%(rank_constant)s + lexical_rank), 0)
@@ -267,12 +273,23 @@ ranked AS MATERIALIZED (
                 / nullif(max(similarity) OVER () - min(similarity) OVER (), 0), 0)
             + (1 - vector_weight) * coalesce((words - min(words) OVER ())
                 / nullif(max(words) OVER () - min(words) OVER (), 0), 0)
-        ELSE vector_weight * coalesce(similarity, min(similarity) OVER (), 0)
-            + (1 - vector_weight) * coalesce(words / nullif(lexical_bound.total, 0), 0)
+        ELSE %(bounded_moved)s
         END AS score
     FROM candidates c
     CROSS JOIN LATERAL (SELECT coalesce(c.bm25, 0) AS words) w
     CROSS JOIN tuning CROSS JOIN lexical_bound
+    LEFT JOIN first ON true
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN first.moved_length IS NULL THEN c.similarity
+               ELSE (c.similarity + %(feedback)s * (1 - (c.vector <=> first.vector))) / first.moved_length
+               END AS moved
+    ) m
+)
+"""
+BOUNDED = """
+(
+    vector_weight * coalesce({cosine}, min({cosine}) OVER (), 0)
+    + (1 - vector_weight) * coalesce(c.bm25 / nullif(lexical_bound.total, 0), 0)
 )
 """
 ONE_LEG = (
@@ -409,4 +426,9 @@ def _ranking(shape: Shape) -> str:
         return ONE_LEG % {"score": "similarity"}
     if not shape.vector:
         return ONE_LEG % {"score": "bm25"}
-    return FUSED % {"rank_constant": RANK_CONSTANT}
+    return FUSED % {
+        "rank_constant": RANK_CONSTANT,
+        "feedback": FEEDBACK,
+        "bounded": BOUNDED.format(cosine="c.similarity"),
+        "bounded_moved": BOUNDED.format(cosine="m.moved"),
+    }

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from pgvector import HalfVector
 
 from db.addresses import DatabaseLogins
 from db.pool import Connection, Database, connect
@@ -169,7 +170,11 @@ async def test_the_database_fuses_as_written_down(
     findings = await search(both_legs("red blue", unit_vector(7), fusion))
     found = findings.passages
     bound = sum(math.log(1 + (40 - df + 0.5) / (df + 0.5)) for df in (15, 15))  # red and blue
-    candidates = [Candidate(p.vector_rank, p.lexical_rank, p.vector_score, p.lexical_score) for p in found]
+    vectors = [tuple(HalfVector(unit_vector(p.passage.chunk_index)).to_list()) for p in found]
+    candidates = [
+        Candidate(p.vector_rank, p.lexical_rank, p.vector_score, p.lexical_score, vector)
+        for p, vector in zip(found, vectors, strict=True)
+    ]
     assert sum(p.vector_rank is not None for p in found) == 10
     assert sum(p.lexical_rank is not None for p in found) == 10
     assert all(p.vector_score is not None for p in found), "whichever leg found it"

@@ -1,8 +1,10 @@
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.fuse import Candidate, Fusion, FusionMethod, fuse
+from rag.fuse import FEEDBACK, Candidate, Fusion, FusionMethod, fuse
 
 RRF, CONVEX, BOUNDED = FusionMethod.RECIPROCAL_RANK, FusionMethod.CONVEX, FusionMethod.BOUNDED
 
@@ -28,6 +30,27 @@ def test_bounded_shares_are_the_cosine_and_the_part_of_the_highest_bm25_there_ca
     assert fuse(CANDIDATES, Fusion(BOUNDED, 0.6), lexical_bound=12) == pytest.approx(
         [0.6 * 0.6 + 0.4 * 9 / 12, 0.6 * 0.8, 0.6 * 0.2 + 0.4 * 3 / 12]
     )
+
+
+def test_bounded_moves_the_question_towards_its_best_match() -> None:
+    """Of two equally far from the question, the one on the best match's side is the nearer."""
+
+    def at(degrees: float, bm25: float = 0.0) -> Candidate:
+        angle = math.radians(degrees)
+        return Candidate(
+            vector_score=math.cos(angle),
+            lexical_score=bm25,
+            vector=(3 * math.cos(angle), 3 * math.sin(angle)),
+        )
+
+    def moved(degrees: float) -> float:
+        angle = math.radians(30)
+        question = math.atan2(FEEDBACK * math.sin(angle), 1 + FEEDBACK * math.cos(angle))
+        return math.cos(math.radians(degrees) - question)
+
+    found = fuse([at(50), at(30, 6.0), at(-50)], Fusion(BOUNDED, 0.5), lexical_bound=12)
+    assert found == pytest.approx([0.5 * moved(50), 0.5 * moved(30) + 0.5 * 0.5, 0.5 * moved(-50)])
+    assert found[0] > found[2]
 
 
 def test_a_candidate_without_a_vector_counts_as_the_farthest() -> None:
