@@ -2,6 +2,9 @@
 
 Two corpora: Cranfield, and the AWS guides' chunks with their 62 questions. The peers are set up as well as
 their documentation allows, see `tests/benchmarks/peers`. All search as one client, then as eight at once.
+
+The fastest peer is not the one that finds most: two of the three ask for every word of the question, which few
+passages have, and so search by vectors alone. Times and rates are compared with either.
 """
 
 import asyncio
@@ -30,6 +33,7 @@ TOP = 10
 CLIENTS = 8
 SECONDS = 8.0
 PORT = 18734
+FINDS_MOST = "llama_index"  # nDCG@10 on both corpora, by `bench_retrieval_quality`
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +77,13 @@ async def _compare(name: str, corpus: Corpus) -> list[BenchmarkRow]:
     ]
     fastest = min(peer.p50_ms for peer in peers.values())
     busiest = max(peer.per_second for peer in peers.values())
+    best = peers[FINDS_MOST]
     return [
         *rows,
         at_most(f"{name}: p50 over the fastest peer's", ours.p50_ms / fastest, 0.30),
         at_least(f"{name}: requests a second over the busiest peer's", ours.per_second / busiest, 3),
+        at_most(f"{name}: p50 over that of the peer that finds most", ours.p50_ms / best.p50_ms, 0.30),
+        at_least(f"{name}: requests a second over the same", ours.per_second / best.per_second, 3),
     ]
 
 
