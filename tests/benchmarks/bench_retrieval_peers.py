@@ -3,8 +3,8 @@
 Two corpora: Cranfield, and the AWS guides' chunks with their 62 questions. The peers are set up as well as
 their documentation allows, see `tests/benchmarks/peers`. All search as one client, then as eight at once.
 
-The fastest peer is not the one that finds most: two of the three ask for every word of the question, which few
-passages have, and so search by vectors alone. Times and rates are compared with either.
+The fastest peer is not the one that finds most: two of the three ask for every word of the question, which
+few passages have, and so search by vectors alone. Times and rates are compared with either.
 """
 
 import asyncio
