@@ -5,7 +5,7 @@ from typing import Any
 import asyncpg
 
 from db.pool import Connection
-from db.repositories.filters import CompiledFilter, compile_filter
+from db.repositories.filters import NOTHING_MORE, CompiledFilter, compile_filter
 from db.repositories.scope import EVERYONE
 from db.repositories.search_statement import FILTER_PARAMETER, Shape, build_statement
 from rag.ports import Findings, Passage, RetrievedPassage, SearchPlan, SearchQuery, SearchScope
@@ -44,7 +44,7 @@ def search_shape(
         space_id=space_id,
         dimensions=dimensions,
         driver=compiled.driver if compiled else None,
-        remainder=compiled.remainder if compiled else "true",
+        remainder=compiled.remainder if compiled else NOTHING_MORE,
         condition=compiled.condition if compiled else None,
         exact=query.exact,
     )
