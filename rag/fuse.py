@@ -113,7 +113,7 @@ def _moved(candidates: Sequence[Candidate], scores: Sequence[float]) -> list[flo
     length = math.sqrt(1 + FEEDBACK**2 + 2 * FEEDBACK * to_question)
     return [
         None
-        if c.vector_score is None
+        if c.vector_score is None or c.vector is None
         else (c.vector_score + FEEDBACK * float(_direction(c) @ towards)) / length
         for c in candidates
     ]

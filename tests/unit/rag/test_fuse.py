@@ -51,6 +51,8 @@ def test_bounded_moves_the_question_towards_its_best_match() -> None:
     found = fuse([at(50), at(30, 6.0), at(-50)], Fusion(BOUNDED, 0.5), lexical_bound=12)
     assert found == pytest.approx([0.5 * moved(50), 0.5 * moved(30) + 0.5 * 0.5, 0.5 * moved(-50)])
     assert found[0] > found[2]
+    (unknown,) = fuse([at(30, 6.0), Candidate(vector_score=0.1)], Fusion(BOUNDED, 1.0), lexical_bound=12)[1:]
+    assert unknown == pytest.approx(moved(30)), "as the farthest of those whose vector is known"
 
 
 def test_a_candidate_without_a_vector_counts_as_the_farthest() -> None:
