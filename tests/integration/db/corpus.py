@@ -12,6 +12,7 @@ from db.repositories.spaces import Space
 from db.stores import PostgresChunkSearch
 from rag.analysis import analyse
 from rag.documents import Chunk
+from rag.fuse import Fusion
 from rag.ports import Findings, NewVersion, SearchQuery, SearchScope, SourceLabels
 
 
@@ -81,3 +82,7 @@ class Searcher:
     async def texts(self, question: str, scope: SearchScope | None = None) -> list[str]:
         """What the lexical leg finds, best first."""
         return [found.passage.text for found in (await self.words(question, scope)).passages]
+
+
+def both_legs(question: str, vector: list[float], fusion: Fusion, *, limit: int = 50) -> SearchQuery:
+    return SearchQuery(vector=vector, words=analyse(question), limit=limit, candidates=10, fusion=fusion)
