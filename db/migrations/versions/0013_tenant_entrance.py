@@ -29,28 +29,20 @@ DELETE_TENANT = """
 CREATE OR REPLACE FUNCTION delete_tenant(doomed uuid) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('tenant:' || doomed::text, 0));
+    {lock}
     PERFORM set_config('app.tenant_id', doomed::text, true);
     DELETE FROM tenants WHERE id = doomed;
     RETURN FOUND;
 END $$
 """
-DELETE_TENANT_BEFORE = """
-CREATE OR REPLACE FUNCTION delete_tenant(doomed uuid) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-BEGIN
-    PERFORM set_config('app.tenant_id', doomed::text, true);
-    DELETE FROM tenants WHERE id = doomed;
-    RETURN FOUND;
-END $$
-"""
+LOCK = "PERFORM pg_advisory_xact_lock(hashtextextended('tenant:' || doomed::text, 0));"
 
 
 def upgrade() -> None:
     op.execute(ENTER_TENANT)
-    op.execute(DELETE_TENANT)
+    op.execute(DELETE_TENANT.format(lock=LOCK))
 
 
 def downgrade() -> None:
-    op.execute(DELETE_TENANT_BEFORE)
+    op.execute(DELETE_TENANT.format(lock=""))
     op.execute("DROP FUNCTION enter_tenant")

@@ -99,9 +99,14 @@ async def test_documents_and_keys_of_the_release_before_are_read_as_they_were(
     assert names == {(key["name"], key["role"], tuple(key["groups"])) for key in keys}
 
 
-def legs_of(found: list[Any]) -> dict[tuple[str, str], dict[str, float]]:
-    """What each leg says of each passage, by its id and text."""
-    return {(hit["id"], hit["text"]): {leg: hit["scores"][leg] for leg in LEGS} for hit in found}
+def legs_of(found: list[Any]) -> dict[str, dict[str, Any]]:
+    """Each passage's text, and its rank and score in each leg, by its id."""
+    return {
+        hit["id"]: {"text": hit["text"]}
+        | {f"{leg} rank": hit["ranks"][leg] for leg in LEGS}
+        | {f"{leg} score": pytest.approx(hit["scores"][leg], abs=1e-4) for leg in LEGS}
+        for hit in found
+    }
 
 
 async def test_searches_find_the_same_with_the_same_scores_and_behind_the_same_walls(
@@ -110,10 +115,12 @@ async def test_searches_find_the_same_with_the_same_scores_and_behind_the_same_w
     for question, by_caller in EXPECTED["searches"].items():
         for headers, expected in ((READER, by_caller["reader"]), (ADMIN, by_caller["admin"])):
             found = (await post(client, "/search", {"query": question}, headers))["results"]
-            # In which order, and by which fused score, is the release's own.
-            assert legs_of(found) == {
-                what: pytest.approx(scores, abs=1e-4) for what, scores in legs_of(expected).items()
-            }
+            assert len(found) == len(expected)
+            assert legs_of(found) == legs_of(expected)
+            assert found[0]["id"] == expected[0]["id"]
+            # The places behind the best follow from the fusion, which is the release's own.
+            fused = [hit["scores"]["fused"] for hit in found]
+            assert fused == sorted(fused, reverse=True) == [hit["score"] for hit in found]
     closed = EXPECTED["searches"]["When are salaries paid?"]
     assert "salaries.md" in {hit["source_document_id"] for hit in closed["admin"]}
     assert "salaries.md" not in {hit["source_document_id"] for hit in closed["reader"]}
