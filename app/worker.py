@@ -39,7 +39,7 @@ from rag.errors import (
 log = structlog.get_logger(__name__)
 
 BEATS = 4  # in a lease: it survives three that are lost
-SHOWN_S = 0.5  # between two reports of progress that are shown
+SHOWN_S = 1.0  # between two reports of progress that are shown
 IDLE_S = 5.0  # between two looks at the queue that nothing asked for; a back-off ends unannounced
 CLOCK_S = 10.0  # between two looks at the schedules and at lost workers
 FIRST_BACKOFF_S = 5.0

@@ -8,7 +8,6 @@ from uuid import UUID
 from db.pool import Connection, Database
 from db.repositories import (
     candidates,
-    job_files,
     jobs,
     limits,
     search,
@@ -142,7 +141,6 @@ class PostgresSourceStore:
         if self._claim is not None:
             result = asdict(ingested) | {"document_id": str(ingested.document_id)}
             await jobs.end(connection, self._claim, JobState.SUCCEEDED, result=result)
-            await job_files.delete(connection, self._claim.id)
 
 
 def _chunk_words(new: NewVersion, numbers: Sequence[int]) -> list[ChunkWords]:

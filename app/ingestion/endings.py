@@ -5,10 +5,12 @@ from uuid import UUID
 
 from db.pool import Database
 from db.repositories import jobs
+from db.repositories.jobs import Job
+from rag.errors import NotFoundError
 
 LOOK_S = 0.2  # between two looks, while somebody waits
 
-Waiting = dict[asyncio.Future[None], UUID]  # for the job of that id
+Waiting = dict[asyncio.Future[Job], UUID]  # for the job of that id
 
 
 class JobEndings:
@@ -23,19 +25,20 @@ class JobEndings:
         self._waiting: dict[UUID, Waiting] = {}  # by tenant
         self._looking: dict[UUID, asyncio.Task[None]] = {}
 
-    async def wait(self, tenant_id: UUID, job_id: UUID) -> None:
-        """Return when the job has ended, or is not there any more.
+    async def wait(self, tenant_id: UUID, job_id: UUID) -> Job:
+        """The job when it has ended.
 
         Raises:
+            NotFoundError: It is not there any more.
             UnavailableError: The database can't be reached.
         """
         waiting = self._waiting.setdefault(tenant_id, {})
-        ended = asyncio.get_running_loop().create_future()
+        ended: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
         waiting[ended] = job_id
         if tenant_id not in self._looking:
             self._looking[tenant_id] = asyncio.create_task(self._look(tenant_id, waiting))
         try:
-            await ended
+            return await ended
         finally:
             del waiting[ended]
 
@@ -53,8 +56,14 @@ class JobEndings:
             del self._looking[tenant_id]
 
     async def _tell(self, tenant_id: UUID, waiting: Waiting) -> None:
+        asked = dict(waiting)  # who joins during the look is told by the next one
         async with self._database.tenant(tenant_id) as connection:
-            unfinished = await jobs.unfinished(connection, set(waiting.values()))
-        for ended, job_id in waiting.items():
-            if job_id not in unfinished and not ended.done():
-                ended.set_result(None)
+            found = await jobs.get_all(connection, set(asked.values()))
+        for ended, job_id in asked.items():
+            if ended.done():
+                continue
+            job = found.get(job_id)
+            if job is None:
+                ended.set_exception(NotFoundError(f"the job {job_id} is not there any more"))
+            elif job.state.is_final:
+                ended.set_result(job)

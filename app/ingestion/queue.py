@@ -119,20 +119,21 @@ class IngestionQueue:
             if idempotency is not None:
                 await idempotency_keys.fill(connection, writer.tenant_id, idempotency.key, job_ids)
             await note(connection, *job_ids)
-            return [await _get(connection, job_id) for job_id in job_ids]
+            found = await jobs.get_all(connection, job_ids)
+            return [found[job_id] for job_id in job_ids]
 
-    async def wait(self, tenant_id: UUID, found: Sequence[Job], *, seconds: float) -> list[Job]:
+    async def wait(self, tenant_id: UUID, queued: Sequence[Job], *, seconds: float) -> list[Job]:
         """The jobs as they are when all have ended, or when the time is over."""
         deadline = time.monotonic() + seconds
         pause = FIRST_LOOK_S
-        shown = list(found)
+        shown = list(queued)
         while not all(job.state.is_final for job in shown) and time.monotonic() < deadline:
             await asyncio.sleep(min(pause, max(0.0, deadline - time.monotonic())))
             pause = min(pause * 1.5, LONGEST_LOOK_S)
             async with self._database.tenant(tenant_id) as connection:
-                shown = [
-                    job if job.state.is_final else await jobs.get(connection, job.id) or job for job in shown
-                ]
+                waiting = (job.id for job in shown if not job.state.is_final)
+                found = await jobs.get_all(connection, waiting)
+            shown = [found.get(job.id, job) for job in shown]
         return shown
 
     async def until_ended(self, tenant_id: UUID, job: Job) -> Job:
@@ -142,14 +143,7 @@ class IngestionQueue:
             NotFoundError: It is not there any more.
             UnavailableError: The database can't be reached.
         """
-        while not job.state.is_final:  # an ended one may have been queued anew
-            await self._endings.wait(tenant_id, job.id)
-            async with self._database.tenant(tenant_id) as connection:
-                found = await jobs.get(connection, job.id)
-            if found is None:
-                raise NotFoundError(f"the job {job.id} is not there any more")
-            job = found
-        return job
+        return job if job.state.is_final else await self._endings.wait(tenant_id, job.id)
 
     async def get(self, tenant_id: UUID, job_id: UUID, *, viewer: Writer | None = None) -> Job:
         """Raises: NotFoundError when the tenant has no such job, or the viewer may not see it."""
@@ -294,10 +288,10 @@ async def _jobs_of_key(
         return None
     if known.request_sha256 != idempotency.request_sha256:
         raise InvalidInputError("the Idempotency-Key was used for another request before")
-    found = [job for job_id in known.job_ids if (job := await jobs.get(connection, job_id))]
+    found = await jobs.get_all(connection, known.job_ids)
     if len(found) < len(known.job_ids):
         raise ConflictError("a job of the request that this Idempotency-Key stands for was deleted since")
-    return found
+    return [found[job_id] for job_id in known.job_ids]
 
 
 async def _check_room(connection: Connection, tenant_id: UUID, more: int) -> None:

@@ -160,10 +160,16 @@ UPDATE jobs SET lease_until = now() + $3, progress = coalesce($4, progress), upd
 WHERE {MINE} RETURNING id
 """
 HOLD = f"SELECT id FROM jobs WHERE {MINE} FOR UPDATE"
+# Its file is kept for another attempt, which one that has succeeded never gets.
 END = f"""
-UPDATE jobs SET state = $3, result = $4, error = $5, error_code = $6, lease_until = NULL, worker = NULL,
-    progress = coalesce($7, progress), finished_at = now(), updated_at = now()
-WHERE {MINE} RETURNING id, {WAKE}
+WITH ended AS (
+    UPDATE jobs SET state = $3, result = $4, error = $5, error_code = $6, lease_until = NULL, worker = NULL,
+        progress = coalesce($7, progress), finished_at = now(), updated_at = now()
+    WHERE {MINE} RETURNING id, state, {WAKE}
+), gone AS (
+    DELETE FROM job_files WHERE job_id IN (SELECT id FROM ended WHERE state = 'succeeded')
+)
+SELECT id FROM ended
 """
 PUT_BACK = f"""
 UPDATE jobs SET state = 'queued', lease_until = NULL, worker = NULL, updated_at = now(),
@@ -195,7 +201,7 @@ SELECT id, number, kind, source_document_id, state, progress, result, error, err
 FROM jobs
 """
 GET = f"{SHOWN} WHERE id = $1"
-UNFINISHED = "SELECT id FROM jobs WHERE id = ANY ($1) AND state IN ('queued', 'running')"
+GET_ALL = f"{SHOWN} WHERE id = ANY ($1)"
 # To whoever asked for it, and to others unless the document is closed to them, or will be.
 VISIBLE = """
 (subject IS NOT DISTINCT FROM {subject} OR (
@@ -279,7 +285,9 @@ async def end(
     error: str | None = None,
     error_code: str | None = None,
 ) -> None:
-    """Write down how the job ended. Workers are told: another job of the same document may wait for it.
+    """Write down how the job ended, and delete its file if it has succeeded.
+
+    Workers are told: another job of the same document may wait for it.
 
     Raises:
         LeaseLostError: The job is no longer the worker's.
@@ -344,9 +352,9 @@ async def get(connection: Connection, job_id: UUID) -> Job | None:
     return _job(row) if row else None
 
 
-async def unfinished(connection: Connection, job_ids: Iterable[UUID]) -> set[UUID]:
-    """Those of the jobs that have not ended."""
-    return {row["id"] for row in await connection.fetch(UNFINISHED, list(job_ids))}
+async def get_all(connection: Connection, job_ids: Iterable[UUID]) -> dict[UUID, Job]:
+    """Those of the jobs that there are, by id."""
+    return {row["id"]: _job(row) for row in await connection.fetch(GET_ALL, list(job_ids))}
 
 
 async def is_visible(connection: Connection, job_id: UUID, viewer: Writer) -> bool:

@@ -57,6 +57,8 @@ WITH analysed AS MATERIALIZED (
            array_agg(frequency ORDER BY number) AS frequencies
     FROM analysed JOIN (SELECT * FROM known UNION ALL SELECT * FROM added) USING (lexeme)
     GROUP BY chunk_number
+), marked AS (
+    UPDATE source_documents SET analysis_version = $8 WHERE id = $2
 )
 INSERT INTO chunk_terms (tenant_id, source_id, chunk_number, configuration, length, lexemes, frequencies,
                          fingerprint)
@@ -65,7 +67,6 @@ SELECT $1, $2, c.chunk_number, c.configuration, coalesce(terms.length, 0),
 FROM unnest($3::bigint[], $4::text[], $7::bigint[]) AS c (chunk_number, configuration, fingerprint)
 LEFT JOIN terms USING (chunk_number)
 """
-MARK = "UPDATE source_documents SET analysis_version = $2 WHERE id = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,5 +151,5 @@ async def add_words(
         [chunk.heading for chunk in chunks],
         [chunk.text for chunk in chunks],
         [chunk.fingerprint for chunk in chunks],
+        ANALYSIS_VERSION,
     )
-    await connection.execute(MARK, source_id, ANALYSIS_VERSION)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -11,16 +12,23 @@ import pytest
 from app.ingestion import endings
 from app.ingestion.endings import JobEndings
 from db.pool import Database
-from rag.errors import UnavailableError
+from db.repositories.jobs import Job, JobState
+from rag.errors import NotFoundError, UnavailableError
 
 TENANT = uuid4()
 
 
+def job_in(state: JobState, job_id: UUID) -> Job:
+    now = datetime.now(UTC)
+    return Job(job_id, 1, "ingest", None, state, {}, None, None, None, 1, 5, 0, now, now, now, None)
+
+
 class Queue:
-    """Jobs that have not ended, as the database would tell; each look is counted."""
+    """Jobs, as the database would tell of them; each look is counted."""
 
     def __init__(self, *open_jobs: UUID) -> None:
         self.open = set(open_jobs)
+        self.gone: set[UUID] = set()
         self.looks: list[set[UUID]] = []
         self.looked = asyncio.Event()
         self.is_down = False
@@ -32,14 +40,18 @@ class Queue:
         assert tenant_id == TENANT
         yield
 
-    async def unfinished(self, connection: Any, job_ids: Iterable[UUID]) -> set[UUID]:
+    async def get_all(self, connection: Any, job_ids: Iterable[UUID]) -> dict[UUID, Job]:
         self.looks.append(set(job_ids))
         self.looked.set()
-        return self.open & set(job_ids)
+        await asyncio.sleep(0)
+        return {
+            job_id: job_in(JobState.RUNNING if job_id in self.open else JobState.FAILED, job_id)
+            for job_id in set(job_ids) - self.gone
+        }
 
     def endings(self, monkeypatch: pytest.MonkeyPatch) -> JobEndings:
         monkeypatch.setattr(endings, "LOOK_S", 0.001)
-        monkeypatch.setattr("app.ingestion.endings.jobs.unfinished", self.unfinished)
+        monkeypatch.setattr("app.ingestion.endings.jobs.get_all", self.get_all)
         return JobEndings(cast("Database", self))
 
 
@@ -51,18 +63,45 @@ async def test_all_who_wait_are_told_by_the_same_looks(monkeypatch: pytest.Monke
     await queue.looked.wait()
     assert {first, second} in queue.looks
     queue.open.discard(first)
-    await asyncio.gather(*waiting[:2])
+    assert [(job.id, job.state) for job in await asyncio.gather(*waiting[:2])] == [
+        (first, JobState.FAILED)
+    ] * 2
     assert not waiting[2].done()
     queue.open.clear()
     await waiting[2]
 
 
-async def test_a_job_that_has_ended_or_gone_is_told_by_the_first_look(
+async def test_a_job_that_has_ended_is_told_by_the_first_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue()
+    ended = uuid4()
+    assert (await queue.endings(monkeypatch).wait(TENANT, ended)).id == ended
+    assert len(queue.looks) == 1
+
+
+async def test_whoever_waits_for_a_job_that_is_gone_is_told_and_nobody_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    gone, stays = uuid4(), uuid4()
+    queue = Queue(gone, stays)
+    endings = queue.endings(monkeypatch)
+    waiting = [asyncio.create_task(endings.wait(TENANT, job)) for job in (gone, stays)]
+    await queue.looked.wait()
+    queue.gone.add(gone)
+    with pytest.raises(NotFoundError, match=f"the job {gone} is not there any more"):
+        await waiting[0]
+    queue.open.clear()
+    assert (await waiting[1]).id == stays
+
+
+async def test_whoever_joins_during_a_look_is_told_by_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = uuid4(), uuid4()
     queue = Queue()
-    await queue.endings(monkeypatch).wait(TENANT, uuid4())
-    assert len(queue.looks) == 1
+    endings = queue.endings(monkeypatch)
+    waiting = asyncio.create_task(endings.wait(TENANT, first))
+    await queue.looked.wait()  # the look is under way
+    assert (await endings.wait(TENANT, second)).id == second
+    assert (await waiting).id == first
+    assert queue.looks == [{first}, {second}]
 
 
 async def test_nobody_looks_for_those_who_have_gone(monkeypatch: pytest.MonkeyPatch) -> None:
