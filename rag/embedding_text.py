@@ -1,5 +1,7 @@
 """What of a chunk is embedded: its place in the document, then its text."""
 
+from collections.abc import Sequence
+
 from rag.tokens import Tokenizer
 
 PREFIX_TOKENS = 24  # of the 256 that the smallest embedder reads; 220 for text, 2 special, 10 to spare
@@ -33,9 +35,14 @@ def heading_prefix(
         part = " ".join(raw.split())
         if part and (not parts or part.casefold() != parts[-1].casefold()):  # the title is often heading 1
             parts.append(part)
-    while len(parts) > 1 and len(tokenizer.token_spans(_SEPARATOR.join(parts))) > max_tokens:
+    while True:
+        prefix = _SEPARATOR.join(parts)
+        spans = tokenizer.token_spans(prefix)
+        if len(spans) <= max_tokens:
+            return prefix
+        if len(parts) == 1:
+            return _beginning(prefix, spans, tokenizer, max_tokens)
         parts.pop(0)
-    return _beginning(_SEPARATOR.join(parts), tokenizer, max_tokens)
 
 
 def text_budget(limit: int, *, prefix_tokens: int = PREFIX_TOKENS) -> int:
@@ -43,9 +50,8 @@ def text_budget(limit: int, *, prefix_tokens: int = PREFIX_TOKENS) -> int:
     return limit - prefix_tokens - SPECIAL_TOKENS
 
 
-def _beginning(text: str, tokenizer: Tokenizer, max_tokens: int) -> str:
-    """As many whole words of `text` as fit; part of a word when not even one does."""
-    spans = tokenizer.token_spans(text)
+def _beginning(text: str, spans: Sequence[tuple[int, int]], tokenizer: Tokenizer, max_tokens: int) -> str:
+    """As many whole words of `text`, of those tokens, as fit; part of a word when not even one does."""
     while len(spans) > max_tokens:
         cut = text[: spans[max_tokens][0]]
         words = cut.rstrip().rpartition(" ")[0] if not text[len(cut) - 1].isspace() else cut
