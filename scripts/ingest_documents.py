@@ -5,7 +5,6 @@ wrong usage.
 """
 
 import argparse
-import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
+from app import event_loop
 from app.field_types import Acl, Metadata
 from app.ingestion.policy import TenantIngestion
 from rag.errors import GroundworkError, InvalidInputError
@@ -139,7 +139,7 @@ def _add_reindex(every: Any) -> None:
 def main() -> int:
     arguments = parse_arguments(sys.argv[1:])
     try:
-        return int(asyncio.run(arguments.run(arguments, Output(as_json=arguments.json))))
+        return int(event_loop.run(arguments.run(arguments, Output(as_json=arguments.json))))
     except InvalidInputError as exc:
         print(exc, file=sys.stderr)
         return 2

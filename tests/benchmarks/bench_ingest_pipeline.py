@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 
+from app import event_loop
 from app.ingestion.sync import Synced, Synchronizer
 from app.services import Services, open_services
 from app.settings import Settings
@@ -62,7 +63,7 @@ class Measured:
 
 def run() -> list[BenchmarkRow]:
     half, whole = _measured(0.5), _measured(1.0)
-    idle, busy = asyncio.run(_searches())
+    idle, busy = event_loop.run(_searches())
     rate = whole.chunks / whole.first_s
     return [
         for_information("AWS guides, files", whole.files),
@@ -224,4 +225,4 @@ def _p99(values: Sequence[float]) -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(asyncio.run(_measure(float(sys.argv[1]))))))
+    print(json.dumps(asdict(event_loop.run(_measure(float(sys.argv[1]))))))
