@@ -8,7 +8,6 @@ from db.repositories.search import search_shape, search_values
 from db.repositories.search_statement import (
     FOUND,
     NEAR,
-    NEAR_DUPLICATE,
     NEAR_KEPT,
     NEAR_PLACES,
     WANTED,
@@ -19,19 +18,19 @@ from rag.fuse import Candidate
 from rag.ports import SearchQuery, SearchScope
 
 # Stands in place of the search statement's own end, behind the same candidates.
-POOL = """
+POOL = f"""
 SELECT p.chunk_number, d.id AS chunk_id, s.source_document_id, p.vector_rank, p.lexical_rank,
        p.similarity AS vector_score, p.vector, p.bm25 AS lexical_score, lexical_bound.total AS lexical_bound,
        p.fingerprint, ARRAY(
            SELECT better.chunk_number FROM candidates better
-           WHERE better.chunk_number <> p.chunk_number AND {near}
+           WHERE better.chunk_number <> p.chunk_number AND {NEAR}
        ) AS near
 FROM candidates p
 CROSS JOIN lexical_bound
 JOIN documents d ON d.number = p.chunk_number
 JOIN source_documents s ON s.id = d.source_id
 ORDER BY p.chunk_number
-""".format(near=NEAR % {"distance": NEAR_DUPLICATE})
+"""
 # Names of sources and ids of chunks, of current versions that these groups may read.
 KNOWN = """
 SELECT s.source_document_id AS id FROM source_documents s

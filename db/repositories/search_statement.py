@@ -212,16 +212,16 @@ nearest AS MATERIALIZED (
 """
 # BM25 as Lucene scores it: idf = ln(1 + (N - df + 0.5) / (df + 0.5)), times
 # tf / (tf + k1 * (1 - b + b * length / average length)), summed over the question's words. N, df and the
-# average are the tenant's, whatever the filter.
+# average are the tenant's, whatever the filter. A chunk's lexemes are in order, so that a number's place among
+# them, the bucket that it falls into, is found by halving.
 BM25 = """
 (
-    SELECT sum(w.idf * f.tf
-               / (f.tf + tuning.k1 * (1 - tuning.b + tuning.b * t.length / corpus.average_length)))
+    SELECT sum(w.idf * t.frequencies[f.place]
+               / (t.frequencies[f.place]
+                  + tuning.k1 * (1 - tuning.b + tuning.b * t.length / corpus.average_length)))
     FROM lexeme w
-    CROSS JOIN LATERAL (
-        SELECT t.frequencies[array_position(t.lexemes, w.number)]::float8 AS tf OFFSET 0
-    ) f
-    WHERE f.tf IS NOT NULL
+    CROSS JOIN LATERAL (SELECT width_bucket(w.number, t.lexemes) AS place OFFSET 0) f
+    WHERE t.lexemes[f.place] = w.number
 )
 """
 # A vector of zeros has no angle to any other: NaN, which would sort before all numbers.
@@ -297,22 +297,28 @@ ONE_LEG = (
 )
 # Of chunks with the same text the best one stays. Vectors next to each other may still differ in the one word
 # or number that matters, so two of those stay: they don't fill the results, and a contradiction shows. Places
-# that matter only where nearly all else was left out fill up the results as they are.
+# that matter only where nearly all else was left out fill up the results as they are. They are looked at in
+# order, and no further than the last that is wanted.
 DISTINCT = """
 placed AS MATERIALIZED (
     SELECT r.*, row_number() OVER (ORDER BY score DESC, chunk_number) AS place,
            row_number() OVER (PARTITION BY fingerprint ORDER BY score DESC, chunk_number) AS copy
     FROM ranked r
 ), fused AS MATERIALIZED (
-    SELECT * FROM placed p
+    SELECT * FROM (SELECT * FROM placed ORDER BY place OFFSET 0) p
     WHERE copy = 1 AND (place > %(near_places)s * $6 OR %(near)s < %(near_kept)s)
     ORDER BY place
     LIMIT $6
 )
 """
-NEAR = "better.vector <=> p.vector <= %(distance)s"
-BETTER_AND_NEAR = """
-(SELECT count(*) FROM placed better WHERE better.place < p.place AND better.copy = 1 AND {near})
+NEAR = f"better.vector <=> p.vector <= {NEAR_DUPLICATE}"
+# Counted no further than it matters.
+BETTER_AND_NEAR = f"""
+(SELECT count(*) FROM (
+    SELECT FROM placed better
+    WHERE better.place < p.place AND better.copy = 1 AND {NEAR}
+    LIMIT {NEAR_KEPT}
+) near)
 """
 # The words as they were looked up, found or not: what is known would tell of documents closed to the caller.
 WANTED = "ARRAY(SELECT lexeme FROM wanted ORDER BY lexeme)"
@@ -415,7 +421,7 @@ def build_statement(shape: Shape) -> str:
         }
     )
     parts.append(_ranking(shape))
-    near = BETTER_AND_NEAR.format(near=NEAR % {"distance": NEAR_DUPLICATE}) if shape.vector else "0"
+    near = BETTER_AND_NEAR if shape.vector else "0"
     parts.append(DISTINCT % {"near": near, "near_kept": NEAR_KEPT, "near_places": NEAR_PLACES})
     lexemes = WANTED if shape.lexical else "'{}'::text[]"
     return "WITH " + ", ".join(parts) + FOUND % {"lexemes": lexemes}
