@@ -212,8 +212,8 @@ nearest AS MATERIALIZED (
 """
 # BM25 as Lucene scores it: idf = ln(1 + (N - df + 0.5) / (df + 0.5)), times
 # tf / (tf + k1 * (1 - b + b * length / average length)), summed over the question's words. N, df and the
-# average are the tenant's, whatever the filter. A chunk's lexemes are in order, so that a number's place among
-# them, the bucket that it falls into, is found by halving.
+# average are the tenant's, whatever the filter. A chunk's lexemes are in order, so that the place of a number
+# among them, the bucket that it falls into, is found by halving.
 BM25 = """
 (
     SELECT sum(w.idf * t.frequencies[f.place]

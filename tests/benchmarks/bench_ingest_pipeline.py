@@ -65,13 +65,14 @@ def run() -> list[BenchmarkRow]:
     half, whole = _measured(0.5), _measured(1.0)
     idle, busy = event_loop.run(_searches())
     rate = whole.chunks / whole.first_s
+    model_per_s = statistics.mean([half.model_per_s, whole.model_per_s])  # before and after: machines drift
     return [
         for_information("AWS guides, files", whole.files),
         for_information("AWS guides, chunks", whole.chunks),
         at_most("files that were not taken in", whole.not_taken, 0),
         for_information("end to end, chunks a second", rate, "/s"),
-        for_information("the embedding model alone on the same", whole.model_per_s, "/s"),
-        at_least("end to end over the model alone", rate / whole.model_per_s, 0.90),
+        for_information("the embedding model alone on the same", model_per_s, "/s"),
+        at_least("end to end over the model alone", rate / model_per_s, 0.90),
         at_most("peak memory", whole.peak_mib, 1.2 * 1024, "MiB"),
         at_most("peak memory over that of half the corpus", whole.peak_mib / half.peak_mib, 1.10),
         for_information("peak memory without the database's", whole.service_peak_mib, "MiB"),
