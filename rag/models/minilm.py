@@ -1,5 +1,6 @@
 """The embedder `local:all-MiniLM-L6-v2`: 384 dimensions, English, on the CPU, without a key or torch."""
 
+import asyncio
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +42,7 @@ class TokenStates:
 
 
 class MiniLMEmbeddings(Embeddings):
-    """all-MiniLM-L6-v2. Thread safe; the `a…` methods run in a worker thread (LangChain's base class).
+    """all-MiniLM-L6-v2. Thread safe. `aembed_query` runs in a worker thread (LangChain's base class).
 
     Every method that takes texts raises InvalidInputError for one that is not valid Unicode (a lone
     surrogate), and those that run the model raise ModelError if it fails. Longer texts are cut at
@@ -81,14 +82,19 @@ class MiniLMEmbeddings(Embeddings):
         vectors: list[list[float]] = self.encode(texts, background=True).tolist()
         return vectors
 
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """The same; holds no worker thread while the texts wait for their turn, so that queries find one."""
+        pieces = await asyncio.to_thread(self._pieces, texts)
+        rows = await self._background.aresults(pieces)
+        return [row.tolist() for row in rows]
+
     def embed_query(self, text: str) -> list[float]:
         vector: list[float] = self.encode([text])[0].tolist()
         return vector
 
     def encode(self, texts: Sequence[str], *, background: bool = False) -> NDArray[np.float32]:
         """L2-normalised vectors, (n, 384). With `background`, threads of low priority work on them."""
-        pieces = [_cut(encoding.ids) for encoding in self._tokenize(texts, offsets=False)]
-        rows = self._results(pieces, self._vectors, self._background if background else None)
+        rows = self._results(self._pieces(texts), self._vectors, self._background if background else None)
         return np.array(rows, dtype=np.float32).reshape(-1, HIDDEN)
 
     def encode_tokens(self, texts: Sequence[str], *, background: bool = False) -> list[TokenStates]:
@@ -125,6 +131,9 @@ class MiniLMEmbeddings(Embeddings):
         """Character offsets of each word piece of the whole text, however long, special ones left out."""
         (encoding,) = self._tokenize([text])
         return list(encoding.offsets[1:-1])
+
+    def _pieces(self, texts: Sequence[str]) -> list[Pieces]:
+        return [_cut(encoding.ids) for encoding in self._tokenize(texts, offsets=False)]
 
     def _tokenize(self, texts: Sequence[str], *, offsets: bool = True) -> list[Encoding]:
         for text in texts:

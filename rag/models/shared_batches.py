@@ -1,5 +1,6 @@
 """Texts that a model works through in the background, in batches that callers at the same time share."""
 
+import asyncio
 import os
 import sys
 import threading
@@ -41,6 +42,10 @@ class _Call(Generic[T]):
     def length(self, index: int) -> int:
         return len(self.texts[index])
 
+    def in_order(self) -> list[T]:
+        """The result of each text, once it has ended."""
+        return [self.results[index] for index in range(len(self.texts))]
+
     def nearest(self, size: int) -> list[int]:
         """Waiting texts about as long as `size`: more than a batch can take with it."""
         at, room = bisect_left(self.waiting, size, key=self.length), BATCH_TOKENS // size
@@ -75,14 +80,35 @@ class SharedBatches(Generic[T]):
         """
         if not texts:
             return []
+        call = self._begin(texts)
+        call.ended.result()
+        return call.in_order()
+
+    async def aresults(self, texts: Sequence[Pieces]) -> list[T]:
+        """As `results`, without a thread that waits. Of a call that is cancelled no more texts are run."""
+        if not texts:
+            return []
+        call = self._begin(texts)
+        try:
+            await asyncio.shield(asyncio.wrap_future(call.ended))
+        except asyncio.CancelledError:
+            self._forget(call)
+            raise
+        return call.in_order()
+
+    def _begin(self, texts: Sequence[Pieces]) -> _Call[T]:
         call = _Call[T](texts)
         with self._lock:
             self._calls.append(call)
             while self._working < self._threads:
                 self._working += 1
                 self._pool.submit(self._work)
-        call.ended.result()
-        return [call.results[index] for index in range(len(texts))]
+        return call
+
+    def _forget(self, call: _Call[T]) -> None:
+        with self._lock:
+            self._calls = deque(other for other in self._calls if other is not call)
+            call.ended.cancel()
 
     def _work(self) -> None:
         """Run batches until nothing waits."""

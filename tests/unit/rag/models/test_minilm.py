@@ -1,3 +1,4 @@
+import asyncio
 import json
 import os
 import sys
@@ -87,6 +88,22 @@ def test_langchain_methods_give_lists_of_the_same_vectors(minilm: MiniLMEmbeddin
 async def test_async_methods_give_the_same_vectors(minilm: MiniLMEmbeddings) -> None:
     assert await minilm.aembed_query("a question") == minilm.embed_query("a question")
     assert await minilm.aembed_documents(["a", "b"]) == minilm.embed_documents(["a", "b"])
+
+
+def test_a_query_needs_not_wait_for_the_documents_in_the_background(minilm: MiniLMEmbeddings) -> None:
+    async def ask() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        documents = [
+            asyncio.create_task(minilm.aembed_documents(["long text " * 120] * 16)) for _ in range(4)
+        ]
+        await asyncio.sleep(0.05)  # the first of them has begun
+        await minilm.aembed_query("a question")
+        assert not any(task.done() for task in documents)
+        for task in documents:
+            task.cancel()
+        await asyncio.gather(*documents, return_exceptions=True)
+
+    asyncio.run(ask())  # a loop of its own, whose only thread nothing else needs
 
 
 def test_token_states_share_the_text_vector_of_encode(minilm: MiniLMEmbeddings) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -114,3 +115,39 @@ def test_who_has_a_text_in_a_failed_batch_is_told_and_nobody_else() -> None:
             told.result()
     assert (first.result(), is_not.result()) == ([300], [90])
     assert held.shared.results(of_length(8, 9)) == [8, 9], "the threads go on"
+
+
+async def test_results_are_awaited_as_they_are_waited_for() -> None:
+    held = Held()
+    asked = asyncio.create_task(held.shared.aresults([*of_length(30, 256, 30)]))
+    await asyncio.to_thread(held.begun.wait, PATIENCE_S)
+    held.may_go_on.set()
+    assert await asked == [30, 256, 30]
+    assert await held.shared.aresults([]) == []
+    with pytest.raises(ValueError, match="refused"):
+        await held.shared.aresults([[-1] * 50])
+
+
+async def test_of_a_call_that_is_cancelled_no_more_texts_are_run_and_others_go_on() -> None:
+    held = Held()
+    first, cancelled, stays = (
+        asyncio.create_task(held.shared.aresults(of_length(*lengths))) for lengths in ([300], [90] * 20, [40])
+    )
+    await asyncio.to_thread(held.begun.wait, PATIENCE_S)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    held.may_go_on.set()
+    assert (await first, await stays) == ([300], [40])
+    assert held.lengths == [[300], [40]]
+
+
+async def test_a_call_may_be_cancelled_while_its_texts_are_run() -> None:
+    held = Held()
+    cancelled = asyncio.create_task(held.shared.aresults(of_length(300)))
+    await asyncio.to_thread(held.begun.wait, PATIENCE_S)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    held.may_go_on.set()
+    assert await held.shared.aresults(of_length(8, 9)) == [8, 9], "the thread goes on"
