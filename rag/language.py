@@ -1,5 +1,6 @@
 """Which language a text is in, by py3langid (Lui and Baldwin, "langid.py", ACL 2012), model included."""
 
+import threading
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -19,6 +20,7 @@ _ENGLISH_WORDS = """
     your
 """
 _ENGLISH_ALONE = frozenset(_ENGLISH_WORDS.split())
+_loading = threading.Lock()
 NO_LANGUAGE = "zxx"  # ISO 639-2 for code, tables of numbers and the like
 
 
@@ -52,9 +54,14 @@ def _identify(text: str) -> tuple[str | None, float]:
     return (None if language in (None, NO_LANGUAGE) else str(language)), float(probability)
 
 
-@cache
 def _identifier() -> Any:
     """Loaded on first use: it takes a second, and a service that only answers never needs it."""
+    with _loading:  # else each thread that comes meanwhile loads its own
+        return _loaded()
+
+
+@cache
+def _loaded() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
