@@ -50,6 +50,10 @@ class MeteredEmbeddings(MiniLMEmbeddings):
         record(ModelUse(TITAN, Operation.EMBED, input_tokens=PER_TEXT * len(texts), units=len(texts)))
         return super().embed_documents(texts)
 
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        record(ModelUse(TITAN, Operation.EMBED, input_tokens=PER_TEXT * len(texts), units=len(texts)))
+        return await super().aembed_documents(texts)
+
     def embed_query(self, text: str) -> list[float]:
         record(ModelUse(TITAN, Operation.EMBED, input_tokens=PER_TEXT, units=1))
         return super().embed_query(text)
