@@ -174,7 +174,10 @@ class Database:
         """
         async with _translated(), self._app.acquire() as connection:
             try:
-                return await connection.fetch(statement, *arguments)
+                try:
+                    return await connection.fetch(statement, *arguments)
+                except asyncpg.DeadlockDetectedError:  # with a tenant's deletion, which has gone on since
+                    return await connection.fetch(statement, *arguments)
             except asyncpg.ForeignKeyViolationError as exc:
                 if not (exc.constraint_name or "").endswith("_tenant_id_fkey"):
                     raise

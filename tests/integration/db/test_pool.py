@@ -1,5 +1,6 @@
 """What a pool's connection sends to the server, and what it leaves behind."""
 
+import asyncio
 from typing import cast
 from uuid import UUID, uuid4
 
@@ -57,3 +58,19 @@ async def test_a_tenant_that_was_never_begun_as_is_not_the_next_ones(
             pooled.begin_with(f"SELECT set_config('app.tenant_id', '{tenant_id}', true);")
         async with database._app.acquire() as connection, connection.transaction():
             assert not await connection.fetchval(TENANT)
+
+
+BOTH_LOCKS = """
+WITH first AS MATERIALIZED (SELECT pg_advisory_xact_lock({first})::text AS got),
+    pause AS MATERIALIZED (SELECT pg_sleep(0.3)::text AS over FROM first)
+SELECT pg_advisory_xact_lock({second})::text FROM pause
+"""
+
+
+async def test_a_single_statement_that_met_another_in_a_deadlock_is_made_again(
+    logins: DatabaseLogins,
+) -> None:
+    there, back = BOTH_LOCKS.format(first=71, second=72), BOTH_LOCKS.format(first=72, second=71)
+    async with open_database(logins, app_connections=2) as database:
+        found = await asyncio.gather(database.call(there), database.call(back))
+    assert [len(rows) for rows in found] == [1, 1]
