@@ -181,9 +181,11 @@ def test_missing_or_empty_weights_are_a_model_error(tmp_path: Path, content: byt
         BertEncoder.open(path, WEIGHTS_SHA256)
 
 
-def test_the_right_checksum_passes() -> None:
+def test_the_right_checksum_passes_and_no_other() -> None:
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # SHA-256 of no bytes
     check_sha256(b"", empty, "nothing")
+    with pytest.raises(ModelError, match="something"):
+        check_sha256(b"\0", empty, "something")
 
 
 def test_torch_is_not_imported(minilm: MiniLMEmbeddings) -> None:

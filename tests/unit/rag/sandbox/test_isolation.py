@@ -8,8 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -64,22 +63,12 @@ async def test_a_child_loads_nothing_that_it_does_not_need(surroundings: dict[st
     assert modules.isdisjoint({"asyncio", "pydantic", "structlog", "app", "langchain_core"})
 
 
-@contextmanager
-def nothing_left() -> Iterator[None]:
-    """No file descriptor, no process and no temporary file that wasn't there before.
-
-    Each is compared by itself: what an earlier test left for the garbage collector may go meanwhile, and must
-    not make up for one that stays.
-    """
-    descriptors, children = open_descriptors(), psutil.Process().children()
-    yield
-    assert open_descriptors() - descriptors == set()
-    assert [child for child in psutil.Process().children() if child not in children] == []
-    assert list(Path(tempfile.gettempdir()).glob("groundwork-parse-*")) == []
-
-
 def open_descriptors() -> set[tuple[str, str]]:
-    """This process's file descriptors, each with what it is open on."""
+    """This process's file descriptors, each with what it is open on.
+
+    Compared by themselves and not counted: what an earlier test left for the garbage collector may go at any
+    time, and must not make up for one that stays.
+    """
     found = set()
     for entry in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):  # the one by which this folder is read
@@ -90,11 +79,14 @@ def open_descriptors() -> set[tuple[str, str]]:
 async def test_nothing_is_left_behind(order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     deeds = ["say hello", "write_files 100", "abort", "raise_error x", "eat_memory", "fork_and_crash"]
-    with nothing_left():
-        async with open_sandbox(LIMITS, processes=2, parser=OBEY) as sandbox:
-            for deed in deeds:
-                with suppress(UnreadableFileError):
-                    await text_of(sandbox, order(deed))
+    descriptors, children = open_descriptors(), psutil.Process().children()
+    async with open_sandbox(LIMITS, processes=2, parser=OBEY) as sandbox:
+        for deed in deeds:
+            with suppress(UnreadableFileError):
+                await text_of(sandbox, order(deed))
+    assert open_descriptors() - descriptors == set()
+    assert [child for child in psutil.Process().children() if child not in children] == []
+    assert [name for name in names_in(str(tmp_path)) if name.startswith("groundwork-parse-")] == []
 
 
 async def test_a_child_s_files_go_with_it(order: Order) -> None:
