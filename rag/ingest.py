@@ -38,7 +38,7 @@ from rag.privacy import (
 from rag.quality import QualityRules, check_quality
 
 LOCAL_DETECTOR = "local"
-READING_VERSION = 2  # raise it when the same bytes are read or divided otherwise than before
+READING_VERSION = 3  # raise it when the same bytes are read or divided otherwise than before
 MAX_NAME_BYTES = 1024  # S3's limit for a key; an index entry of Postgres holds 2,704
 EMBEDDING_BATCH = 64  # chunks between two reports of progress; about two seconds on two cores
 SHORT_TEXT = 200  # characters; a note of that size has no quality that could be measured

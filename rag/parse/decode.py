@@ -1,9 +1,9 @@
 r"""Bytes to text.
 
 In order: byte order mark, UTF-16 or UTF-32 without one (told by where the NUL bytes stand), strict UTF-8,
-the declared encoding, UTF-8 with a few damaged places (they become U+FFFD), detection. UTF-8 goes before the
-declaration because text that is valid UTF-8 and not plain ASCII is hardly ever anything else, while
-declarations are often wrong.
+the declared encoding, UTF-8 with damaged places (they become U+FFFD; there may be more of them where UTF-8 is
+declared), detection. UTF-8 goes before the declaration because text that is valid UTF-8 and not plain ASCII
+is hardly ever anything else, while declarations are often wrong.
 
 Line ends are stored as `\n`: `\r\n` and `\r` become `\n`, so offsets count one character for each.
 """
@@ -26,6 +26,7 @@ _HEAD = 4096  # bytes that decide whether a file is UTF-16 or UTF-32
 _NUL_LEAD = 8  # times more NULs in one half of the byte pairs than in the other means UTF-16
 _NUL_SHARE = 5  # and at least 1/5 of the pairs have one; a stray NUL is just that
 _SOUND_FOR_DAMAGED = 10  # sound UTF-8 sequences for each damaged one; other encodings yield hardly any
+_SOUND_AS_DECLARED = 1  # of a file that says it is UTF-8: pages are pasted together from pieces that are not
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")  # WHATWG MIME Sniffing, "binary data byte"
 _FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
 _WEB_NAMES = {  # WHATWG Encoding: these labels mean the larger Windows sets
@@ -59,7 +60,8 @@ def decode(data: bytes, *, declared: str | None = None) -> str:
         raise UnreadableFileError("the file is empty")
     text = _marked(data) or _wide(data)
     if text is None:
-        text = _utf8(data, declared) or _in_encoding(data, declared) or _damaged_utf8(data) or _detected(data)
+        text = _utf8(data, declared) or _in_encoding(data, declared) or _damaged_utf8(data, declared)
+        text = text or _detected(data)
     if "\x00" in text:
         raise UnreadableFileError(
             f"the file holds NUL characters (the first at character {text.index(chr(0))}); it is not text"
@@ -158,11 +160,13 @@ def _in_encoding(data: bytes, declared: str | None) -> str | None:
     return _strict(data, codec.name) if codec._is_text_encoding else None  # noqa: SLF001  # no public flag
 
 
-def _damaged_utf8(data: bytes) -> str | None:
+def _damaged_utf8(data: bytes, declared: str | None) -> str | None:
     text = data.decode("utf-8", "replace")
     damaged = text.count("\ufffd")
-    foreign = sum(not sign.isascii() for sign in text)
-    return text if damaged * _SOUND_FOR_DAMAGED < foreign and not _CONTROL.search(text) else None
+    sound = sum(not sign.isascii() for sign in text) - damaged
+    is_declared = declared is not None and declared.strip().lower() in {"utf-8", "utf8"}
+    needed = damaged * (_SOUND_AS_DECLARED if is_declared else _SOUND_FOR_DAMAGED)
+    return text if 0 < needed < sound and not _CONTROL.search(text) else None
 
 
 def _detected(data: bytes) -> str:

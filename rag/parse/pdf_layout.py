@@ -22,6 +22,7 @@ _BOLD_NAME = re.compile(r"bold|black|heavy|demi(?!light)|-medi\b|^(?:\w{6}\+)?cm
 _SLANTED_NAME = re.compile(r"ital|obli", re.IGNORECASE)
 _BOLD_WEIGHT = 600  # of 100 to 900: semi-bold and up; what pdfium guesses for slanted fonts is no use
 _INVISIBLE = 3  # text render mode (ISO 32000-1, 9.3.6)
+_SMALLEST = 0.1  # points; text may be set so small that it is a speck, and such a size tells nothing
 _SAME_SIZE = 0.05  # of the larger: rounding in the file
 _NOWHERE = (0.0, 0.0, 0.0, 0.0)  # of a character that pdfium doesn't place
 _WIDE = 0.7  # of a line's height for each character: most words are narrower
@@ -141,6 +142,8 @@ class _Characters:
                 hidden.append(_raw.FPDFTextObj_GetTextRenderMode(text_object) == _INVISIBLE)
         if not sizes:
             return None, False
+        if max(sizes) < _SMALLEST:
+            return None, all(hidden)
         uniform = max(sizes) - min(sizes) <= _SAME_SIZE * max(sizes)
         return Style(max(sizes), all(bolds), uniform), all(hidden)
 
@@ -150,7 +153,7 @@ class _Characters:
     def _size(self, index: int) -> float:
         _raw.FPDFText_GetMatrix(self._page, index, self._matrix)
         size: float = _raw.FPDFText_GetFontSize(self._page, index)
-        return size * math.hypot(self._matrix.c, self._matrix.d)
+        return abs(size) * math.hypot(self._matrix.c, self._matrix.d)  # negative ones are set upside down
 
     def _is_bold(self, text_object: Any) -> bool:
         font = _raw.FPDFTextObj_GetFont(text_object)

@@ -34,6 +34,16 @@ def test_legacy_encodings_are_detected(text: str, encoding: str) -> None:
     assert decode(text.encode(encoding)) == text
 
 
+def test_what_says_that_it_is_utf8_may_be_damaged_more() -> None:
+    damaged = GERMAN.encode() + b" gr\xfcn"
+    assert decode(damaged, declared="UTF-8") == GERMAN + " gr\ufffdn"
+    assert "\ufffd" not in decode(damaged)
+
+
+def test_what_is_not_utf8_in_most_places_is_not_whatever_it_says() -> None:
+    assert decode(GERMAN.encode("cp1252"), declared="utf-8") == GERMAN
+
+
 def test_utf8_survives_a_few_damaged_bytes() -> None:
     damaged = (GERMAN * 10).encode() + b" \xff " + GERMAN.encode()
     assert decode(damaged) == GERMAN * 10 + " \ufffd " + GERMAN

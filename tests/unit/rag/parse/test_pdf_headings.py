@@ -24,6 +24,17 @@ def test_larger_lines_are_headings_by_size() -> None:
     assert document.text.startswith("Annual report\n\nThe committee")
 
 
+@pytest.mark.parametrize(
+    ("setting", "drawn"),
+    [("10.0 Tf", "0 Tf"), ("1 0 0 1 ", "0.0001 0 0 0.0001 "), ("10.0 Tf", "-10.0 Tf")],
+    ids=["no size", "a speck", "upside down"],
+)
+def test_a_body_without_a_size_that_could_be_seen(setting: str, drawn: str) -> None:
+    content = paragraph(72, 700, 3).replace(setting, drawn) + text(72, 500, "Terms", size=14, bold=True)
+    document = parse_pdf(drawn_pdf(content + text(72, 470, "And then some")))
+    assert "Terms" in document.text
+
+
 def test_bold_lines_of_the_body_s_size_are_headings() -> None:
     page = paragraph(72, 740, 5) + text(72, 660, "Risk factors", bold=True) + paragraph(72, 640, 5)
     assert headings_of(parse_pdf(drawn_pdf(page))) == [(1, "Risk factors")]

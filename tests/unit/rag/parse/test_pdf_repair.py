@@ -15,15 +15,17 @@ ALEF, LAM, MEEM, SEEN, DAD, YEH, FATHATAN = "\u0627\u0644\u0645\u0633\u0636\u064
 
 @dataclass
 class Drawn:
-    """Characters one point high, from where they begin to where they end on one line."""
+    """Characters one point high, from where they begin to where they end, and how high they stand."""
 
     columns: list[tuple[float, float]] = field(default_factory=list)
     generated: frozenset[int] = frozenset()
     unknown: frozenset[int] = frozenset()
+    bases: dict[int, float] = field(default_factory=dict)  # of those that don't stand at 0
 
     def sides(self, offset: int) -> Sides:
         left, right = self.columns[offset]
-        return left, 0.0, right, 1.0
+        base = self.bases.get(offset, 0.0)
+        return left, base, right, base + 1.0
 
     def is_generated(self, offset: int) -> bool:
         return offset in self.generated
@@ -49,6 +51,47 @@ def test_a_blank_that_the_file_has_stays() -> None:
     drawn = _spaced(gap=1)
     drawn.generated = frozenset()
     assert repair("let r", drawn) == Repaired("let r")
+
+
+@pytest.mark.parametrize(
+    ("gap", "base", "expected"),
+    [
+        (0.0, 0.0, "column"),
+        (0.3, 0.0, "col umn"),
+        (0.0, 0.4, "col umn"),
+        (1.0, 0.0, "col\r\numn"),
+        (0.0, 0.8, "col\r\numn"),
+        (-3.0, -1.2, "col\r\numn"),
+    ],
+    ids=["touching", "a space away", "raised", "far away", "much higher", "on the next line"],
+)
+def test_what_goes_on_beside_the_end_of_a_line_belongs_to_it(gap: float, base: float, expected: str) -> None:
+    begins = 3 + gap
+    columns = [(0, 1), (1, 2), (2, 3), (3, 3), (3, 3), *((begins + n, begins + n + 1) for n in range(3))]
+    drawn = Drawn(columns, frozenset({3, 4}), bases=dict.fromkeys(range(5, 8), base))
+    assert repair("col\r\numn", drawn).text == expected
+
+
+def test_a_stop_behind_a_raised_figure_touches_it() -> None:
+    columns = [(0.0, 1.0), (1.0, 1.0), (1.0, 1.0), (1.0, 2.0), (2.0, 2.0), (2.0, 2.0), (2.0, 3.0)]
+    drawn = Drawn(columns, frozenset({1, 2, 4, 5}), bases={3: 0.4})
+    assert repair("a\r\n1\r\n,", drawn).text == "a 1,"
+
+
+@pytest.mark.parametrize(
+    ("letter_gap", "word_gap", "expected"),
+    [(0.5, 3.0, "Th Oak"), (0.5, 0.9, "T h Oak"), (0.0, 3.0, "T h Oak")],
+    ids=["set apart", "with narrow true blanks", "set close"],
+)
+def test_guessed_blanks_of_a_line_set_letter_by_letter_go(
+    letter_gap: float, word_gap: float, expected: str
+) -> None:
+    """ "T", a guessed blank, "h", a true one, "Oak"."""
+    guessed = max(letter_gap, 0.3) + 0.1
+    begins = 2 + guessed + word_gap
+    word = [(begins + n * (1 + letter_gap), begins + n * (1 + letter_gap) + 1) for n in range(3)]
+    columns = [(0.0, 1.0), (1.0, 1.0), (1 + guessed, 2 + guessed), (2 + guessed, 2.2 + guessed), *word]
+    assert repair("T h Oak", Drawn(columns, frozenset({1}))).text == expected
 
 
 def test_lam_stands_before_alef_in_their_ligature() -> None:
@@ -77,13 +120,22 @@ def test_glyphs_without_a_character_are_told_unless_most_are() -> None:
     assert repair("한글 문묾", Drawn(unknown=many)).text == "한글 문묾"
 
 
-@given(st.text(f"{ALEF}{LAM}{FATHATAN} abc문", max_size=20), st.randoms(use_true_random=False))
-def test_only_blanks_are_lost(text: str, chance: Random) -> None:
+@given(
+    st.lists(st.sampled_from([ALEF, LAM, FATHATAN, " ", "a", "b", "c", "문", "\r\n"]), max_size=20),
+    st.randoms(use_true_random=False),
+)
+def test_only_white_space_is_lost(parts: list[str], chance: Random) -> None:
+    text = "".join(parts)
     columns = [(0.0, float(chance.randint(1, 2))) for _ in text]
     guessed = frozenset(offset for offset in range(len(text)) if chance.random() < 0.5)
     repaired = repair(text, Drawn(columns, generated=guessed))
-    assert sorted(repaired.text.replace(" ", "")) == sorted(text.replace(" ", ""))
-    assert repaired.origins is None or "".join(text[origin] for origin in repaired.origins) == repaired.text
+    assert sorted("".join(repaired.text.split())) == sorted("".join(text.split()))
+    if repaired.origins is not None:
+        assert len(repaired.origins) == len(repaired.text)
+        assert all(
+            text[origin] == sign or (text[origin], sign) == ("\r", " ")
+            for origin, sign in zip(repaired.origins, repaired.text, strict=True)
+        )
 
 
 def test_a_sign_before_the_ligature_loses_neither_letter() -> None:
