@@ -24,7 +24,7 @@ from rag.parse.page.lines import PageLines
 from rag.parse.page.numbers import named_pages, were
 from rag.parse.page.outline import OutlineEntry
 from rag.parse.page.tables import find_tables
-from rag.parse.page.text import PageText, without_controls
+from rag.parse.page.text import PageText, is_unmapped, without_controls
 from rag.parse.page.write import write_page
 from rag.parse.pdf_layout import read_layout
 from rag.parse.scan import MAX_PIXELS
@@ -49,11 +49,15 @@ _FILE_NAME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """A page; `layout` is None when pdfium could not read it."""
+    """A page; `layout` is None when pdfium could not read it.
+
+    An unmapped one shows text in fonts that don't say which characters they show: it is read like a picture.
+    """
 
     layout: Layout | None
     tables: tuple[PageTable, ...] = ()
     by_ocr: bool = False
+    unmapped: bool = False
 
     @property
     def has_text(self) -> bool:
@@ -61,10 +65,10 @@ class _Page:
 
     @property
     def is_picture(self) -> bool:
-        """Whether something is drawn, but no text."""
+        """Whether something is drawn, but no text that could be read."""
         if self.layout is None or self.has_text:
             return False
-        return self.layout.drawing.has_path or bool(self.layout.drawing.images)
+        return self.unmapped or self.layout.drawing.has_path or bool(self.layout.drawing.images)
 
     @property
     def hides_text(self) -> bool:
@@ -177,6 +181,8 @@ def _page(document: Any, index: int) -> _Page:
 
 
 def _with_tables(layout: Layout, *, by_ocr: bool = False) -> _Page:
+    if is_unmapped(layout.text):
+        return _Page(replace(layout, text="", lines=(), words=()), unmapped=True)
     return _Page(replace(layout, words=()), find_tables(layout), by_ocr)  # words take much memory
 
 

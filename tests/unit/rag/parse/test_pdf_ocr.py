@@ -7,6 +7,7 @@ import pytest
 from rag.errors import UnreadableFileError
 from rag.parse.pdf import parse_pdf
 from tests.unit.rag.parse.drawn_pdf import DrawnPage, drawn_pdf, rule, text
+from tests.unit.rag.parse.pdf_files import assembled
 from tests.unit.rag.parse.pictures import (
     needs_tesseract,
     picture,
@@ -53,6 +54,46 @@ def test_a_page_of_curves_is_read_too(monkeypatch: pytest.MonkeyPatch, tmp_path:
     stand_in(monkeypatch, tmp_path, "Drawn as curves")
     curves = "0 g 100 600 m 150 700 200 700 250 600 c f\n"
     assert parse_pdf(drawn_pdf(curves)).text == "Drawn as curves"
+
+
+def _with_a_bare_font(words: str) -> bytes:
+    """A page in a font whose map says that lower-case letters are the characters 1, 3, 4 and so on."""
+    mapping = "\n".join(f"<{ord('a') + n:02X}> <{n + (1 if n == 0 else 2):04X}>" for n in range(26))
+    codes = "1 begincodespacerange <00> <FF> endcodespacerange"
+    to_unicode = f"begincmap {codes} 26 beginbfchar {mapping} endbfchar"
+    content = f"BT /F1 12 Tf 72 700 Td ({words}) Tj ET"
+    resources = "/Resources << /Font << /F1 3 0 R >> >> /Contents 5 0 R"
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        "<< /Type /Pages /Kids [4 0 R] /Count 1 >>",
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /ToUnicode 6 0 R >>",
+        f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] {resources} >>",
+        f"<< /Length {len(content)} >>\nstream\n{content}\nendstream",
+        f"<< /Length {len(to_unicode)} >>\nstream\n{to_unicode}\nendstream",
+    ]
+    return assembled([part.encode() for part in objects], "")
+
+
+def test_a_page_whose_font_tells_no_characters_is_read_as_a_picture(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stand_in(monkeypatch, tmp_path, "by the look of it")
+    document = parse_pdf(_with_a_bare_font("a plain sentence 12"))
+    assert document.text == "by the look of it"
+    assert document.warnings == ("page 1 was read by OCR",)
+
+
+def test_a_page_with_a_few_glyphs_without_a_character_keeps_its_text(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stand_in(monkeypatch, tmp_path, "by the look of it")
+    assert parse_pdf(_with_a_bare_font("A PLAIN SENTENCE a")).text.strip() == "A PLAIN SENTENCE"
+
+
+def test_without_ocr_numbers_of_glyphs_are_no_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    without_tesseract(monkeypatch, tmp_path)
+    with pytest.raises(UnreadableFileError, match="OCR"):
+        parse_pdf(_with_a_bare_font("a plain sentence 12"))
 
 
 def test_a_page_with_text_is_not_read_by_ocr(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
