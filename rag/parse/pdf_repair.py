@@ -114,7 +114,7 @@ def _blanks_in_spaced_lines(text: str, glyphs: Glyphs) -> Iterator[int]:
     for line in _LINE.finditer(text):
         blanks = [found.start() for found in _BLANK.finditer(text, line.start(), line.end())]
         guessed = [blank for blank in blanks if glyphs.is_generated(blank)]
-        true = [blank for blank in blanks if blank not in guessed]
+        true = sorted(set(blanks).difference(guessed))
         if guessed and true and _is_set_apart(text, glyphs, line.start(), line.end()):
             room = _NARROW * min(_gap(glyphs, blank - 1, blank + 1) for blank in true)
             yield from (blank for blank in guessed if 0 < _gap(glyphs, blank - 1, blank + 1) < room)
