@@ -7,10 +7,10 @@ from dataclasses import dataclass
 HYPHEN = "\ufffe"  # pdfium's mark of a hyphen at a line end
 _HYPHENATED = re.compile(r"(\w+)[\ufffe\xad\x02]\s?(\w+)")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff\ufffd]")
-# What a font without a character map leaves of its text. Without the hyphens' marks, and white space.
-_GLYPH_NUMBER = re.compile("[\x01\x03-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# What a font without a character map leaves of its text, but for hyphens' marks and white space. The same one
+# again and again is a row of dots.
+_GLYPH_NUMBERS = re.compile("([\x01\x03-\x08\x0b\x0c\x0e-\x1f\x7f])\\1*")
 _INK = re.compile(r"[^\s\x00-\x1f\x7f]")
-_MOSTLY = 1 / 3  # of what is drawn: the rest of such a page is numbers that happen to be characters
 _HYPHENS = str.maketrans(dict.fromkeys("\xad\x02", HYPHEN))
 _WORD = re.compile(r"\w+(?:-\w+)?")
 _MIN_HALF = 4  # letters; a shorter half is rarely a word of its own
@@ -23,8 +23,8 @@ def without_controls(text: str) -> str:
 
 def is_unmapped(text: str) -> bool:
     """Whether a page's text is numbers of glyphs for the most part, which say nothing."""
-    numbers = len(_GLYPH_NUMBER.findall(text))
-    return numbers > 0 and numbers > _MOSTLY * (numbers + len(_INK.findall(text)))
+    numbers = len(_GLYPH_NUMBERS.findall(text))
+    return numbers > 0 and numbers > len(_INK.findall(text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,11 +83,12 @@ def test_a_page_whose_font_tells_no_characters_is_read_as_a_picture(
     assert document.warnings == ("page 1 was read by OCR",)
 
 
-def test_a_page_with_a_few_glyphs_without_a_character_keeps_its_text(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("others", ["a", "almost half", "a" * 40], ids=["one", "fewer", "a row of dots"])
+def test_a_page_whose_text_is_more_than_glyphs_without_a_character_keeps_it(
+    others: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     stand_in(monkeypatch, tmp_path, "by the look of it")
-    assert parse_pdf(_with_a_bare_font("A PLAIN SENTENCE a")).text.strip() == "A PLAIN SENTENCE"
+    assert parse_pdf(_with_a_bare_font(f"A PLAIN SENTENCE {others}")).text.strip() == "A PLAIN SENTENCE"
 
 
 def test_without_ocr_numbers_of_glyphs_are_no_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
